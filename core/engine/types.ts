@@ -1,0 +1,65 @@
+/**
+ * What the rest of the project may know of the runtime: tensors, graphs, sessions, providers. Nothing outside
+ * `core/engine` imports onnxruntime; everything outside it speaks these types.
+ *
+ * @module
+ */
+
+/** Element types that cross the engine's border. fp16 data travels as raw 16-bit words. */
+export type DType = "float32" | "float16" | "int32" | "int64" | "uint8" | "bool";
+
+export type TensorData = Float32Array | Uint16Array | Int32Array | BigInt64Array | Uint8Array;
+
+/** A tensor in host memory, row-major. */
+export interface HostTensor {
+  readonly dtype: DType;
+  readonly dims: readonly number[];
+  readonly data: TensorData;
+}
+
+/** A tensor that stays where the provider put it (GPU buffer, or host memory on a CPU provider). Release it once. */
+export interface ResidentTensor {
+  readonly dtype: DType;
+  readonly dims: readonly number[];
+  /** Copies to the host; on WebGPU this costs a read, so the step loop must not do it for large tensors. */
+  read(): Promise<HostTensor>;
+  release(): void;
+}
+
+/** An ONNX graph in memory: the ModelProto's bytes and its external data, if any. */
+export interface Graph {
+  readonly name: string;
+  readonly model: Uint8Array;
+  readonly externalData?: readonly { readonly path: string; readonly data: Uint8Array }[];
+}
+
+export type Provider = "webgpu" | "cpu" | "wasm";
+
+/** What is really used; printed by /health and doctor. */
+export interface EngineInfo {
+  readonly provider: Provider;
+  /** onnxruntime-web or onnxruntime-node, with its version. */
+  readonly runtime: string;
+  /** The adapter's own description (webgpu), or the CPU's model name. */
+  readonly device: string;
+  /** True for llvmpipe, SwiftShader and other software adapters. */
+  readonly software: boolean;
+  readonly threads: number;
+}
+
+export interface Session {
+  readonly name: string;
+  /** Runs the graph. `keep` names outputs that stay resident. All calls of all sessions pass one lock. */
+  run(
+    feeds: Readonly<Record<string, HostTensor | ResidentTensor>>,
+    outputs: readonly string[],
+    keep?: readonly string[],
+  ): Promise<Record<string, HostTensor | ResidentTensor>>;
+  release(): Promise<void>;
+}
+
+export interface Engine {
+  readonly info: EngineInfo;
+  load(graph: Graph): Promise<Session>;
+  close(): Promise<void>;
+}
