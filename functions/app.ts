@@ -1,0 +1,46 @@
+/**
+ * Every route on one fetch handler: `createApp(…).fetch` is all that `Deno.serve`, an edge isolate or a test needs.
+ *
+ * @module
+ */
+import { Hono } from "hono";
+import type { Inference } from "./inference.ts";
+import { methodNotAllowed, onError, onNotFound } from "./middleware/errors.ts";
+import { DEFAULT_LIMITS, DrawGate, type Limits } from "./middleware/limits.ts";
+import { type Environment, requestId } from "./middleware/request_id.ts";
+import { HealthWatch } from "./routes/health.ts";
+import { type EncodePicture, generateImages } from "./routes/images.ts";
+import { playground } from "./routes/playground.ts";
+
+export interface AppOptions {
+  /** May still be opening: `/health` then says so, and a draw waits for it. */
+  readonly inference: Promise<Inference>;
+  readonly encode: EncodePicture;
+  readonly limits?: Partial<Limits>;
+}
+
+/**
+ * ```ts
+ * const app = createApp({ inference: openInference({ modelFolder: "models/scenes" }), encode: encodePicture });
+ * Deno.serve(app.fetch);
+ * ```
+ */
+export function createApp(options: AppOptions): Hono<Environment> {
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const images = { inference: options.inference, encode: options.encode, limits, gate: new DrawGate(limits) };
+  const watch = new HealthWatch(options.inference);
+
+  const app = new Hono<Environment>();
+  app.use(requestId);
+  app.post("/v1/images/generations", (context) => generateImages(context, images));
+  app.all("/v1/images/generations", methodNotAllowed(["POST"]));
+  app.get("/health", (context) => {
+    const health = watch.health();
+    return context.json(health, health.ready ? 200 : 503, { "cache-control": "no-store" });
+  });
+  app.all("/health", methodNotAllowed(["GET", "HEAD"]));
+  app.route("/", playground());
+  app.notFound(onNotFound);
+  app.onError(onError);
+  return app;
+}

@@ -1,0 +1,48 @@
+/**
+ * `GET /health`: is the process alive, can it draw, and with what really. 503 until the model is loaded, so that a load
+ * balancer waits; `live` tells loading from dead.
+ *
+ * @module
+ */
+import type { Inference, InferenceInfo } from "../inference.ts";
+
+export interface Health {
+  readonly status: "loading" | "ready" | "failed";
+  readonly live: true;
+  readonly ready: boolean;
+  readonly model: string | null;
+  readonly provider: InferenceInfo["provider"] | null;
+  readonly runtime: string | null;
+  readonly device: string | null;
+  /** True for a software GPU adapter (llvmpipe, SwiftShader), null while loading. */
+  readonly software: boolean | null;
+  readonly threads: number | null;
+  /** Parts of the model in memory. */
+  readonly loaded: readonly string[];
+}
+
+/** Follows an inference that is still being opened. */
+export class HealthWatch {
+  #info: InferenceInfo | undefined;
+  #failed = false;
+
+  constructor(inference: Promise<Inference>) {
+    inference.then(({ info }) => this.#info = info, () => this.#failed = true);
+  }
+
+  health(): Health {
+    const info = this.#info;
+    return {
+      status: info !== undefined ? "ready" : this.#failed ? "failed" : "loading",
+      live: true,
+      ready: info !== undefined,
+      model: info?.model ?? null,
+      provider: info?.provider ?? null,
+      runtime: info?.runtime ?? null,
+      device: info?.device ?? null,
+      software: info?.software ?? null,
+      threads: info?.threads ?? null,
+      loaded: info?.parts ?? [],
+    };
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * An inference that paints its seed: the doors' tests need pictures that differ by seed and draws that take as long as a
+ * test says, not a model. Never part of the product.
+ */
+import { createApp } from "../../functions/app.ts";
+import type { Drawn, DrawOptions, DrawRequest, Inference, InferenceInfo } from "../../functions/inference.ts";
+import type { EncodePicture } from "../../functions/routes/images.ts";
+import type { Limits } from "../../functions/middleware/limits.ts";
+import { UnmaskError } from "../../core/errors.ts";
+
+export const INFO: InferenceInfo = {
+  provider: "cpu",
+  runtime: "double 0.0.0",
+  device: "a test",
+  software: false,
+  threads: 1,
+  model: "scenes",
+  imageSize: 256,
+  parts: ["prompt", "draw", "decode"],
+};
+
+/** Draws that began, and how each ended. */
+export interface Seen {
+  readonly requests: DrawRequest[];
+  aborted: number;
+  finished: number;
+}
+
+export interface Double extends Inference {
+  readonly seen: Seen;
+}
+
+export function double(options: { readonly stepMilliseconds?: number; readonly fail?: unknown } = {}): Double {
+  const seen: Seen = { requests: [], aborted: 0, finished: 0 };
+  return {
+    info: INFO,
+    seen,
+    async draw(request: DrawRequest, { signal, onStep }: DrawOptions = {}): Promise<Drawn> {
+      seen.requests.push(request);
+      if (options.fail !== undefined) throw options.fail;
+      if (request.prompt.includes("unicorn")) {
+        throw new UnmaskError({
+          code: "unknown_words",
+          message: "scenes does not know: unicorn",
+          fix: "use the objects dog, cat",
+          param: "prompt",
+        });
+      }
+      const steps = request.steps ?? 16;
+      for (let step = 1; step <= steps; step++) {
+        if (options.stepMilliseconds !== undefined) {
+          await new Promise((resolve) => setTimeout(resolve, options.stepMilliseconds));
+        }
+        if (signal?.aborted === true) {
+          seen.aborted++;
+          throw signal.reason;
+        }
+        onStep?.(step, steps);
+      }
+      seen.finished++;
+      return {
+        picture: { width: 256, height: 256, data: new Uint8Array(256 * 256 * 3).fill(request.seed % 256) },
+        seed: request.seed,
+        steps,
+        guidance: request.guidance ?? 3,
+        order: request.order ?? "stratified",
+        promptTokens: 11,
+        imageTokens: 256,
+        seconds: 0.25,
+      };
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+/** Not a picture file: format, quality and the first pixel, which is what these tests look at. */
+export const encodeDouble: EncodePicture = (picture, format, quality) =>
+  Promise.resolve(new TextEncoder().encode(`${format} ${quality ?? "-"} ${picture.data[0] ?? "none"}`));
+
+export function appWith(inference: Inference | Promise<Inference> = double(), limits: Partial<Limits> = {}) {
+  return createApp({ inference: Promise.resolve(inference), encode: encodeDouble, limits });
+}
+
+export const IMAGES = "/v1/images/generations";
+
+/** A POST of a JSON body, as a client sends it. */
+export function json(body: unknown): RequestInit {
+  return { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+}
