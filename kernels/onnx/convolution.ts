@@ -1,0 +1,69 @@
+/**
+ * Layers of convolutional networks, on [pictures, channels, height, width].
+ *
+ * @module
+ */
+import type { GraphBuilder, Value } from "./graph.ts";
+import { add, multiply, reshape } from "./ops.ts";
+import { type Parameter, parameter } from "./layers.ts";
+
+export interface ConvolutionOptions {
+  /** @default {1} */
+  readonly stride?: number;
+  /** Zeros at top, left, bottom, right. @default {(kernel - 1) / 2 on each side} */
+  readonly pads?: readonly [number, number, number, number];
+}
+
+/** weight [out, in, kernel, kernel], bias [out]. */
+export function convolution(
+  g: GraphBuilder,
+  x: Value,
+  weight: Parameter,
+  bias: Parameter,
+  options: ConvolutionOptions = {},
+): Value {
+  const kernel = weight.dims[2] ?? 1;
+  const side = (kernel - 1) / 2;
+  const stride = options.stride ?? 1;
+  return g.node("Conv", [x, parameter(g, weight), parameter(g, bias)], {
+    kernel_shape: { integers: [kernel, kernel] },
+    strides: { integers: [stride, stride] },
+    pads: { integers: options.pads ?? [side, side, side, side] },
+  });
+}
+
+/** Each picture's groups of neighbouring channels to mean 0 and variance 1, then scaled and shifted by channel. */
+export function groupNorm(
+  g: GraphBuilder,
+  x: Value,
+  weight: Parameter,
+  bias: Parameter,
+  options: { readonly groups: number; readonly epsilon: number },
+): Value {
+  const channels = weight.dims[0] ?? 0;
+  const constant = (value: number) =>
+    g.initializer(
+      `groups:${options.groups}:${value}`,
+      "float32",
+      [options.groups],
+      () => new Float32Array(options.groups).fill(value),
+    );
+  const grouped = reshape(g, x, [0, options.groups, -1]);
+  const normalised = g.node("InstanceNormalization", [grouped, constant(1), constant(0)], {
+    epsilon: { float: options.epsilon },
+  });
+  const restored = g.node("Reshape", [normalised, g.node("Shape", [x])]);
+  const byChannel = (value: Parameter) =>
+    g.initializer(`${value.name}:channels`, "float32", [channels, 1, 1], () => value.load());
+  return add(g, multiply(g, restored, byChannel(weight)), byChannel(bias));
+}
+
+/** Twice the height and width, each pixel repeated. */
+export function upsampleNearest(g: GraphBuilder, x: Value): Value {
+  const scales = g.initializer("scales:2", "float32", [4], () => Float32Array.of(1, 1, 2, 2));
+  return g.node("Resize", [x, undefined, scales], {
+    mode: { string: "nearest" },
+    coordinate_transformation_mode: { string: "asymmetric" },
+    nearest_mode: { string: "floor" },
+  });
+}

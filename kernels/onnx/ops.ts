@@ -1,0 +1,57 @@
+/**
+ * Operators by their plain names. Only operators that ONNX Runtime has on CPU, WebGPU and wasm belong here.
+ *
+ * @module
+ */
+import type { GraphBuilder, Value } from "./graph.ts";
+
+export function add(g: GraphBuilder, a: Value, b: Value): Value {
+  return g.node("Add", [a, b]);
+}
+
+export function multiply(g: GraphBuilder, a: Value, b: Value): Value {
+  return g.node("Mul", [a, b]);
+}
+
+export function matmul(g: GraphBuilder, a: Value, b: Value): Value {
+  return g.node("MatMul", [a, b]);
+}
+
+export function concat(g: GraphBuilder, values: readonly Value[], axis: number): Value {
+  return g.node("Concat", values, { axis: { integer: axis } });
+}
+
+/** Rows of `data` along `axis`; `indices` is int32 or int64, counted from 0. */
+export function gather(g: GraphBuilder, data: Value, indices: Value, axis: number): Value {
+  return g.node("Gather", [data, indices], { axis: { integer: axis } });
+}
+
+/** 0 in `dims` keeps an input's dimension, -1 is inferred (at most one). */
+export function reshape(g: GraphBuilder, value: Value, dims: readonly number[]): Value {
+  return g.node("Reshape", [value, g.integers(dims)]);
+}
+
+export function transpose(g: GraphBuilder, value: Value, permutation: readonly number[]): Value {
+  return g.node("Transpose", [value], { perm: { integers: permutation } });
+}
+
+/** Sum along `axis`, which disappears. */
+export function sum(g: GraphBuilder, value: Value, axis: number): Value {
+  return g.node("ReduceSum", [value, g.integers([axis])], { keepdims: { integer: 0 } });
+}
+
+/** Repeats `value` [1, a, b] to the rows of `like` [rows, ...]: [rows, a, b]. */
+export function repeatRows(g: GraphBuilder, value: Value, like: Value): Value {
+  const rows = g.node("Shape", [like], { start: { integer: 0 }, end: { integer: 1 } });
+  return g.node("Expand", [value, concat(g, [rows, g.integers([1, 1])], 0)]);
+}
+
+/** x * sigmoid(x). */
+export function silu(g: GraphBuilder, value: Value): Value {
+  return multiply(g, value, g.node("Sigmoid", [value]));
+}
+
+/** Index of the largest entry of the last axis, which disappears: int64. */
+export function argmax(g: GraphBuilder, value: Value): Value {
+  return g.node("ArgMax", [value], { axis: { integer: -1 }, keepdims: { integer: 0 } });
+}
