@@ -117,7 +117,7 @@ def reflection() -> list[str]:
     for name, plural in classes():
         out += [f"The {name} is missing.", f"The {name} should be red but it is blue.", f"There should be two {plural} but there are three.",
                 f"The {name} should be left of the {name} but it is right of it."]
-    return out + [FEEDBACK_LEAD] + [feedback_line(number, " The dog is missing.") for number in range(1, 5)]
+    return out + [FEEDBACK_LEAD] + [feedback_line(number, "The dog is missing.") for number in range(1, 5)]
 
 
 def corpus() -> list[str]:

@@ -61,7 +61,7 @@ def judge_request(caption: str) -> str:
 
 
 def feedback_line(number: int, text: str) -> str:
-    return f"Generation {number}: <image>\n Feedback {number}:{text}"
+    return f"Generation {number}: <image>\n Feedback {number}: {text}"
 
 
 def draw_prompt_ids(tokenizer, caption: str, micro: str | None = None, plan: str = "") -> list[int]:
