@@ -13,7 +13,6 @@ export const ORDERS = ["stratified", "confidence", "halton", "random"] as const 
 
 /** Codes and remedies of the values that a field of the right type may not have. */
 const REFUSALS: Readonly<Record<string, { readonly code: string; readonly fix: string }>> = {
-  prompt: { code: "prompt_too_long", fix: "say it in at most 1000 characters" },
   n: { code: "n_out_of_range", fix: "use 1 to 10" },
   quality: { code: "quality_unsupported", fix: "leave it out, or use auto; `steps` trades time for quality" },
   background: { code: "background_unsupported", fix: "leave it out, or use auto or opaque" },
@@ -32,7 +31,7 @@ const REFUSALS: Readonly<Record<string, { readonly code: string; readonly fix: s
 };
 
 const schema = z.strictObject({
-  prompt: z.string().max(1000),
+  prompt: z.string(),
   model: z.string().nullish(),
   n: z.int().min(1).max(10).nullish(),
   size: z.string().nullish(),
@@ -57,7 +56,7 @@ export type ImagesInput = z.infer<typeof schema>;
 /**
  * The body, checked against the schema and against what the loaded model can draw.
  *
- * @throws `missing_required_parameter`, `unknown_parameter`, `invalid_type`, `prompt_empty`, `prompt_not_text`,
+ * @throws `missing_required_parameter`, `unknown_parameter`, `invalid_type`, `prompt_not_text`,
  * `size_unsupported`, `model_not_found` (404), `output_compression_unsupported`, and the codes of {@link REFUSALS}
  */
 export function parseImagesInput(body: unknown, info: InferenceInfo): ImagesInput {
@@ -88,15 +87,8 @@ export function parseImagesInput(body: unknown, info: InferenceInfo): ImagesInpu
   return input;
 }
 
+/** What no model can read. The prompt's words and length are the model's own matter (core/model/lexicon.ts). */
 function refusePrompt(prompt: string): void {
-  if (prompt.trim() === "") {
-    throw new UnmaskError({
-      code: "prompt_empty",
-      message: "the prompt is empty",
-      fix: "say what to draw, such as: a photo of a dog",
-      param: "prompt",
-    });
-  }
   // A lone surrogate has no UTF-8 form, so no tokenizer could give the same text back.
   if (!prompt.isWellFormed() || /\p{Cc}/u.test(prompt.replace(/[\n\r\t]/g, " "))) {
     throw new UnmaskError({

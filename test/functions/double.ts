@@ -1,12 +1,16 @@
 /**
  * An inference that paints its seed: the doors' tests need pictures that differ by seed and draws that take as long as a
- * test says, not a model. Never part of the product.
+ * test says, not a model. What scenes can be asked for is checked for real. Never part of the product.
  */
 import { createApp } from "../../functions/app.ts";
 import type { Drawn, DrawOptions, DrawRequest, Inference, InferenceInfo } from "../../functions/inference.ts";
 import type { EncodePicture } from "../../functions/routes/images.ts";
 import type { Limits } from "../../functions/middleware/limits.ts";
-import { UnmaskError } from "../../core/errors.ts";
+import { checkPrompt, parseLexicon } from "../../core/model/lexicon.ts";
+
+const lexicon = parseLexicon(
+  await Deno.readTextFile(new URL("../../models/scenes/lexicon.json", import.meta.url)),
+);
 
 export const INFO: InferenceInfo = {
   provider: "cpu",
@@ -38,14 +42,7 @@ export function double(options: { readonly stepMilliseconds?: number; readonly f
     async draw(request: DrawRequest, { signal, onStep }: DrawOptions = {}): Promise<Drawn> {
       seen.requests.push(request);
       if (options.fail !== undefined) throw options.fail;
-      if (request.prompt.includes("unicorn")) {
-        throw new UnmaskError({
-          code: "unknown_words",
-          message: "scenes does not know: unicorn",
-          fix: "use the objects dog, cat",
-          param: "prompt",
-        });
-      }
+      checkPrompt(request.prompt, lexicon);
       const steps = request.steps ?? 16;
       for (let step = 1; step <= steps; step++) {
         if (options.stepMilliseconds !== undefined) {

@@ -1,0 +1,144 @@
+/**
+ * `deno task draw "PROMPT"`: one picture into a file. The same seed, options and machine give the same bytes.
+ *
+ * @module
+ */
+import { dirname } from "node:path";
+import { UnmaskError } from "../core/errors.ts";
+import type { Drawn, DrawRequest, Inference, OrderName } from "../functions/inference.ts";
+import type { EncodePicture, OutputFormat } from "../functions/routes/images.ts";
+import type { Command, CommandContext } from "./lib/command.ts";
+import { COMMON_FLAGS, type FlagValues, parseFlags, usage } from "./lib/flags.ts";
+import { MODEL_FLAGS, modelChoice, type OpenModel } from "./lib/model.ts";
+import { Progress } from "./lib/progress.ts";
+
+export const DRAW_FLAGS = {
+  seed: { kind: "number", help: "the same seed draws the same picture (default: a new one)" },
+  steps: { kind: "number", help: "forward passes over the picture; more take longer" },
+  guidance: { kind: "number", help: "how strongly the prompt pulls; 0 is not at all" },
+  size: { kind: "text", help: "auto, or the model's native size" },
+  order: { kind: "text", help: "which masks come off first: stratified, confidence, halton or random" },
+  out: { kind: "text", help: "the file; .png, .jpg or .webp choose the format (default: picture.png)" },
+  ...MODEL_FLAGS,
+  ...COMMON_FLAGS,
+} as const;
+
+type DrawFlags = FlagValues<typeof DRAW_FLAGS>;
+
+const FORMATS: Readonly<Record<string, OutputFormat>> = { png: "png", jpg: "jpeg", jpeg: "jpeg", webp: "webp" };
+
+/** Quality of a lossy file, 0-100. */
+const LOSSY_QUALITY = 95;
+
+/** The command over a way to open a model and a codec; tests give it others. */
+export function drawCommand(open: OpenModel, encode: EncodePicture): Command {
+  return async (args, context) => {
+    const { flags, positionals } = parseFlags(args, DRAW_FLAGS);
+    if (flags.help) {
+      context.output.stderr(`${usage('draw "PROMPT" [flags]', DRAW_FLAGS)}\n`);
+      return { help: true };
+    }
+    const prompt = onePrompt(positionals);
+    const out = flags.out ?? "picture.png";
+    const format = formatOf(out);
+    await refuseFolder(out);
+    const inference = await open(modelChoice(flags));
+    try {
+      refuseSize(flags.size, inference);
+      const drawn = await draw(inference, prompt, flags, context);
+      await write(out, await encode(drawn.picture, format, format === "png" ? undefined : LOSSY_QUALITY));
+      return report(drawn, prompt, out, inference, context);
+    } finally {
+      await inference.close();
+    }
+  };
+}
+
+async function draw(
+  inference: Inference,
+  prompt: string,
+  flags: DrawFlags,
+  { output, signal }: CommandContext,
+): Promise<Drawn> {
+  const request: DrawRequest = {
+    prompt,
+    // 32 random bits: short enough to be typed again.
+    seed: flags.seed ?? crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
+    ...(flags.steps === undefined ? {} : { steps: flags.steps }),
+    ...(flags.guidance === undefined ? {} : { guidance: flags.guidance }),
+    ...(flags.order === undefined ? {} : { order: flags.order as OrderName }),
+  };
+  const progress = new Progress(output, "drawing");
+  try {
+    return await inference.draw(request, { signal, onStep: (step, steps) => progress.update(step, steps) });
+  } finally {
+    progress.end();
+  }
+}
+
+function report(drawn: Drawn, prompt: string, out: string, inference: Inference, { output }: CommandContext) {
+  const { width, height } = drawn.picture;
+  const { seed, steps, guidance, order } = drawn;
+  const { model, provider } = inference.info;
+  const seconds = Number(drawn.seconds.toFixed(3));
+  output.stderr(`${out}: ${width}x${height}, seed ${seed}, ${steps} steps, ${seconds} s on ${provider}\n`);
+  return { out, prompt, width, height, seed, steps, guidance, order, model, provider, seconds };
+}
+
+function onePrompt(positionals: readonly string[]): string {
+  const [prompt, ...more] = positionals;
+  if (prompt !== undefined && more.length === 0) return prompt;
+  throw new UnmaskError({
+    code: prompt === undefined ? "prompt_missing" : "prompt_not_quoted",
+    message: prompt === undefined ? "there is no prompt" : "the prompt came in several arguments",
+    fix: 'put it in quotes: deno task draw "a photo of a dog"',
+    param: "prompt",
+  });
+}
+
+function formatOf(out: string): OutputFormat {
+  const extension = /\.([^./\\]+)$/.exec(out)?.[1]?.toLowerCase() ?? "";
+  const format = Object.hasOwn(FORMATS, extension) ? FORMATS[extension] : undefined;
+  if (format !== undefined) return format;
+  throw new UnmaskError({
+    code: "output_format_unsupported",
+    message: "the name of the file does not say which format it has",
+    fix: "end it in .png, .jpg or .webp",
+    param: "out",
+  });
+}
+
+function refuseSize(size: string | undefined, { info }: Inference): void {
+  const native = `${info.imageSize}x${info.imageSize}`;
+  if (size === undefined || size === "auto" || size === native) return;
+  throw new UnmaskError({
+    code: "size_unsupported",
+    message: `${info.model} draws no pictures of that size; it draws ${native}`,
+    fix: `leave --size out, or use auto or ${native}`,
+    param: "size",
+  });
+}
+
+/** Before the draw, not after it: a wrong folder shall not cost the time of a picture. */
+async function refuseFolder(out: string): Promise<void> {
+  const folder = await Deno.stat(dirname(out)).catch(() => undefined);
+  if (folder?.isDirectory !== true) throw notWritable(out);
+}
+
+async function write(out: string, bytes: Uint8Array): Promise<void> {
+  try {
+    await Deno.writeFile(out, bytes);
+  } catch (cause) {
+    throw notWritable(out, cause);
+  }
+}
+
+function notWritable(out: string, cause?: unknown): UnmaskError {
+  return new UnmaskError({
+    code: "output_not_writable",
+    message: `${out} cannot be written`,
+    fix: "name a file in a folder that exists and that you may write to",
+    param: "out",
+    cause,
+  });
+}

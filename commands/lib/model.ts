@@ -1,0 +1,52 @@
+/**
+ * How a command chooses the model that it runs: folder, provider and threads, the same three flags everywhere.
+ *
+ * @module
+ */
+import type { Provider } from "../../core/engine/types.ts";
+import { UnmaskError } from "../../core/errors.ts";
+import type { Inference } from "../../functions/inference.ts";
+import type { Flag, FlagValues } from "./flags.ts";
+
+export const MODEL_FLAGS = {
+  model: { kind: "text", help: "the model's folder (default: models/scenes)" },
+  provider: { kind: "text", help: "webgpu, cpu or wasm (default: the best that this machine has)" },
+  threads: { kind: "number", help: "threads of the cpu and wasm providers" },
+} as const satisfies Readonly<Record<string, Flag>>;
+
+export interface ModelChoice {
+  readonly modelFolder: string;
+  readonly provider?: Provider;
+  readonly threads?: number;
+}
+
+export type OpenModel = (choice: ModelChoice) => Promise<Inference>;
+
+const PROVIDERS: readonly Provider[] = ["webgpu", "cpu", "wasm"];
+
+/** @throws `provider_unknown`, `threads_out_of_range` */
+export function modelChoice(flags: FlagValues<typeof MODEL_FLAGS>): ModelChoice {
+  const provider = PROVIDERS.find((name) => name === flags.provider);
+  if (flags.provider !== undefined && provider === undefined) {
+    throw new UnmaskError({
+      code: "provider_unknown",
+      message: "there is no provider of that name",
+      fix: `use --provider ${PROVIDERS.join(", ")}`,
+      param: "provider",
+    });
+  }
+  const threads = flags.threads;
+  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= 256)) {
+    throw new UnmaskError({
+      code: "threads_out_of_range",
+      message: "the number of threads is a whole number from 1 to 256",
+      fix: "leave --threads out, or give the number of cores",
+      param: "threads",
+    });
+  }
+  return {
+    modelFolder: flags.model ?? "models/scenes",
+    ...(provider === undefined ? {} : { provider }),
+    ...(threads === undefined ? {} : { threads }),
+  };
+}

@@ -1,0 +1,79 @@
+/**
+ * `deno task start`: the server and its page, until Ctrl-C or SIGTERM.
+ *
+ * @module
+ */
+import { UnmaskError } from "../core/errors.ts";
+import type { EncodePicture } from "../functions/routes/images.ts";
+import { DEFAULT_HOST, DEFAULT_PORT, serve } from "../functions/serve.ts";
+import type { Command } from "./lib/command.ts";
+import { COMMON_FLAGS, parseFlags, usage } from "./lib/flags.ts";
+import { MODEL_FLAGS, modelChoice, type OpenModel } from "./lib/model.ts";
+
+export const START_FLAGS = {
+  host: { kind: "text", help: `the address to listen on (default: ${DEFAULT_HOST}, this machine only)` },
+  port: { kind: "number", help: `the port; 0 takes any (default: ${DEFAULT_PORT})` },
+  ...MODEL_FLAGS,
+  ...COMMON_FLAGS,
+} as const;
+
+/** The command over a way to open a model and a codec. Its line of `--json` comes as soon as it can draw. */
+export function startCommand(open: OpenModel, encode: EncodePicture): Command {
+  return async (args, { output, signal, announce }) => {
+    const { flags, positionals } = parseFlags(args, START_FLAGS);
+    if (flags.help) {
+      output.stderr(`${usage("start [flags]", START_FLAGS)}\n`);
+      return { help: true };
+    }
+    refusePositionals(positionals);
+    const port = portOf(flags.port);
+    const choice = modelChoice(flags);
+    const start = performance.now();
+    const inference = open(choice);
+    // Whoever awaits it sees its failure; this keeps the process alive until then.
+    inference.catch(() => {});
+    const server = serve({ inference, encode, host: flags.host ?? DEFAULT_HOST, port });
+    try {
+      output.stderr(`loading the model; ${server.url} answers already\n`);
+      const { info } = await inference;
+      const seconds = Number(((performance.now() - start) / 1000).toFixed(2));
+      output.stderr(
+        `ready: ${server.url} (${info.model} on ${info.provider}, ${info.device}, loaded in ${seconds} s)\n`,
+      );
+      announce({ url: server.url, model: info.model, provider: info.provider, device: info.device, seconds });
+      await Promise.race([server.finished, aborted(signal)]);
+      output.stderr("stopping: requests at work may end\n");
+      return { stopped: true };
+    } finally {
+      await server.shutdown();
+      await inference.then((opened) => opened.close(), () => {});
+    }
+  };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+function portOf(port: number | undefined): number {
+  if (port === undefined) return DEFAULT_PORT;
+  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
+  throw new UnmaskError({
+    code: "port_out_of_range",
+    message: "a port is a whole number from 0 to 65535",
+    fix: `use --port ${DEFAULT_PORT}`,
+    param: "port",
+  });
+}
+
+function refusePositionals(positionals: readonly string[]): void {
+  if (positionals.length === 0) return;
+  throw new UnmaskError({
+    code: "unexpected_argument",
+    message: "start takes flags only",
+    fix: "leave the argument out",
+  });
+}

@@ -1,0 +1,72 @@
+import { describe, expect, it } from "vitest";
+import { startCommand } from "../../commands/start.ts";
+import { UnmaskError } from "../../core/errors.ts";
+import { type Double, double, encodeDouble, IMAGES, json } from "../functions/double.ts";
+import { collect } from "./collect.ts";
+
+/** Starts on a free port; resolves with its address once it has announced itself. */
+function started(inference: Double) {
+  const controller = new AbortController();
+  const { promise: url, resolve } = Promise.withResolvers<string>();
+  const command = startCommand(() => Promise.resolve(inference), encodeDouble);
+  const ended = collect(
+    (args, context) =>
+      command(args, {
+        ...context,
+        announce: (line) => {
+          resolve(String(line.url));
+          context.announce(line);
+        },
+      }),
+    ["--port", "0", "--json"],
+    { signal: controller.signal },
+  );
+  return { url, ended, stop: () => controller.abort(new DOMException("interrupted", "AbortError")) };
+}
+
+describe("start", () => {
+  it("serves on loopback, says where in one line of JSON, and stops when told, closing the model", async () => {
+    let closed = 0;
+    const { url, ended, stop } = started({ ...double(), close: () => Promise.resolve(void closed++) });
+    const address = await url;
+    expect(address).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+    const response = await fetch(`${address}${IMAGES}`, json({ prompt: "a dog" }));
+    expect(response.status).toBe(200);
+    await response.body?.cancel();
+    stop();
+    const { code, stdout, stderr } = await ended;
+    expect([code, closed]).toEqual([0, 1]);
+    expect(stdout.trimEnd().split("\n")).toHaveLength(1);
+    expect(JSON.parse(stdout)).toMatchObject({ url: address, model: "scenes", provider: "cpu", device: "a test" });
+    expect(stderr).toContain(`ready: ${address}`);
+    await expect(fetch(`${address}/health`)).rejects.toThrow();
+  });
+
+  it("fails with the model's own error, and does not stay up", async () => {
+    const missing = new UnmaskError({ code: "weights_missing", message: "no weights", fix: "fetch them", status: 500 });
+    const command = startCommand(() => Promise.reject(missing), encodeDouble);
+    const { code, stdout } = await collect(command, ["--port", "0", "--json"]);
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout).error).toMatchObject({ code: "weights_missing", fix: "fetch them" });
+  });
+
+  it("names a port that is in use", async () => {
+    const { url, ended, stop } = started(double());
+    const port = new URL(await url).port;
+    const command = startCommand(() => Promise.resolve(double()), encodeDouble);
+    const { code, stdout } = await collect(command, ["--port", port, "--json"]);
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout).error).toMatchObject({ code: "port_in_use", param: "port" });
+    stop();
+    await ended;
+  });
+
+  it.each<[string, readonly string[], string]>([
+    ["a port out of range", ["--port", "70000"], "port_out_of_range"],
+    ["an argument", ["now"], "unexpected_argument"],
+    ["an unknown flag", ["--listen"], "unknown_flag"],
+  ])("refuses %s", async (_, args, code) => {
+    const result = await collect(startCommand(() => Promise.resolve(double()), encodeDouble), [...args, "--json"]);
+    expect([result.code, JSON.parse(result.stdout).error.code]).toEqual([2, code]);
+  });
+});
