@@ -36,16 +36,26 @@ export interface Model {
   readonly config: ModelConfig;
   readonly info: EngineInfo;
   readonly tokenizer: Tokenizer;
-  /** Keys and values of 1-3 rows of token ids of equal length. */
-  prompt(rows: readonly Int32Array[]): Promise<PromptCache>;
+  /**
+   * Keys and values of 1-3 rows of token ids of equal length, everything before the first image token. A masked prompt
+   * (unconditional) is `config.maskTokenId` in every masked place. `suffix`: what follows the last image token in every
+   * row; only `full` attention has one (facts 3.2, quirk 1), `prefix` sequences end with the image.
+   */
+  prompt(rows: readonly Int32Array[], suffix?: Int32Array): Promise<PromptCache>;
   /**
    * VQ logits of one image at `positions` only, a row of [positions, vqCodes] fp32 for each row of the cache.
-   * `ids`: [grid * grid] VQ ids, `config.vqMaskId` where masked, row-major.
+   * `ids`: VQ ids on any grid of even sides, `config.vqMaskId` where masked, row-major; `width`: its width, by default
+   * that of a square.
    */
-  draw(cache: PromptCache, ids: Uint16Array, positions: Uint32Array): Promise<readonly Float32Array[]>;
-  /** VQ ids [grid * grid] to pixels, clipped to [0,1], x255, truncated (facts 7). */
-  decode(ids: Uint16Array): Promise<Picture>;
-  /** Pixels to VQ ids (facts 2.6). */
+  draw(
+    cache: PromptCache,
+    ids: Uint16Array,
+    positions: Uint32Array,
+    width?: number,
+  ): Promise<readonly Float32Array[]>;
+  /** VQ ids, none masked, to pixels, clipped to [0,1], x255, truncated (facts 7). `width` as in `draw`. */
+  decode(ids: Uint16Array, width?: number): Promise<Picture>;
+  /** Pixels to VQ ids, row-major (facts 2.6); the picture's sides are multiples of `config.vq.factor`. */
   encode(picture: Picture): Promise<Uint16Array>;
   close(): Promise<void>;
 }
