@@ -31,6 +31,11 @@ export interface Graph {
   readonly name: string;
   readonly model: Uint8Array;
   readonly externalData?: readonly { readonly path: string; readonly data: Uint8Array }[];
+  /**
+   * Why some nodes of this graph may run on the CPU under the webgpu provider. Without it `load` refuses a graph that
+   * is not wholly on the GPU (`graph_not_on_gpu`); shape arithmetic does not count.
+   */
+  readonly cpuNodes?: string;
 }
 
 export type Provider = "webgpu" | "cpu" | "wasm";
@@ -49,7 +54,10 @@ export interface EngineInfo {
 
 export interface Session {
   readonly name: string;
-  /** Runs the graph. `keep` names outputs that stay resident. All calls of all sessions pass one lock. */
+  /**
+   * Runs the graph. `keep` names outputs that stay resident. All calls of all sessions pass one lock, so feeds are read
+   * when the run's turn comes: leave their data alone until it settles.
+   */
   run(
     feeds: Readonly<Record<string, HostTensor | ResidentTensor>>,
     outputs: readonly string[],

@@ -1,0 +1,34 @@
+/**
+ * What onnxruntime-node and onnxruntime-web have in common, and what a provider must bring along to become an engine.
+ *
+ * @module
+ */
+import type * as Ort from "onnxruntime-web";
+import { UnmaskError } from "../errors.ts";
+import type { EngineInfo, HostTensor } from "./types.ts";
+
+export type OrtModule = Pick<typeof Ort, "InferenceSession" | "Tensor">;
+export type OrtTensor = Ort.Tensor;
+export type OrtSession = Ort.InferenceSession;
+export type OrtSessionOptions = Ort.InferenceSession.SessionOptions;
+
+export interface Runtime {
+  readonly ort: OrtModule;
+  readonly info: EngineInfo;
+  /** Explicit and the same for every session, so that the same run gives the same bits. */
+  readonly sessionOptions: OrtSessionOptions;
+  /** Where outputs must lie. An output found anywhere else is an error: the proof against a silent fall to the CPU. */
+  readonly location: "cpu" | "gpu-buffer";
+  /** Copies GPU outputs to the host, all in one read. Only with `location: "gpu-buffer"`. */
+  readonly download?: (tensors: readonly OrtTensor[]) => Promise<readonly HostTensor[]>;
+  /** Why the device is gone, once it is. */
+  readonly lost?: () => string | undefined;
+}
+
+/** An exception of the runtime with a code; its paths (of the machine that built it, or of this one) are cut. */
+export function runtimeError(code: string, what: string, fix: string, cause: unknown): UnmaskError {
+  if (cause instanceof UnmaskError) return cause;
+  const text = cause instanceof Error ? cause.message : String(cause);
+  const bare = text.replace(/(?:file:\/\/)?(?:\/[\w.@+-]+){2,}/g, (path) => path.slice(path.lastIndexOf("/") + 1));
+  return new UnmaskError({ code, message: `${what}: ${bare.split("\n")[0]}`, fix, status: 500, cause });
+}

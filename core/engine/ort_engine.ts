@@ -1,0 +1,85 @@
+/**
+ * An engine over any build of onnxruntime. This module and the two beside it (`ort_session.ts`, `ort_resident.ts`) are
+ * the only code that holds sessions and tensors of onnxruntime, in private fields, and touch them only inside
+ * {@link exclusive}.
+ *
+ * @module
+ */
+import { UnmaskError } from "../errors.ts";
+import { exclusive } from "./lock.ts";
+import { type OrtSession, type OrtSessionOptions, type Runtime, runtimeError } from "./ort.ts";
+import { GuardedSession } from "./ort_session.ts";
+import type { Engine, EngineInfo, Graph, Session } from "./types.ts";
+
+/** onnxruntime's words when a node would land on the CPU although that is forbidden. */
+const FELL_TO_CPU = "assigned to the default CPU EP";
+
+export class OrtEngine implements Engine {
+  readonly info: EngineInfo;
+  readonly #runtime: Runtime;
+  readonly #sessions = new Set<GuardedSession>();
+  #closed = false;
+
+  constructor(runtime: Runtime) {
+    this.#runtime = runtime;
+    this.info = runtime.info;
+  }
+
+  /** @throws `graph_not_on_gpu`, `graph_refused`, `engine_closed` */
+  async load(graph: Graph): Promise<Session> {
+    const raw = await exclusive(() => {
+      this.#checkOpen();
+      return this.#create(graph);
+    });
+    const session: GuardedSession = new GuardedSession(graph.name, raw, this.#runtime, () => {
+      this.#sessions.delete(session);
+    });
+    this.#sessions.add(session);
+    return session;
+  }
+
+  /** Releases every session. The runtime itself stays loaded: onnxruntime cannot be unloaded from a thread. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all([...this.#sessions].map((session) => session.release()));
+  }
+
+  #checkOpen(): void {
+    if (!this.#closed) return;
+    throw new UnmaskError({
+      code: "engine_closed",
+      message: "the engine is closed",
+      fix: "open another one",
+      status: 503,
+    });
+  }
+
+  async #create(graph: Graph): Promise<OrtSession> {
+    const { ort, info, sessionOptions, location } = this.#runtime;
+    const wholly = location === "gpu-buffer" && graph.cpuNodes === undefined;
+    const options: OrtSessionOptions = {
+      ...sessionOptions,
+      ...(graph.externalData === undefined ? {} : { externalData: graph.externalData.map((file) => ({ ...file })) }),
+      ...(wholly ? { extra: { session: { disable_cpu_ep_fallback: "1" } } } : {}),
+    };
+    try {
+      return await ort.InferenceSession.create(graph.model, options);
+    } catch (cause) {
+      if (wholly && String(cause).includes(FELL_TO_CPU)) {
+        throw new UnmaskError({
+          code: "graph_not_on_gpu",
+          message: `graph ${graph.name} has nodes that the ${info.provider} provider cannot run`,
+          fix: "build it from operators that WebGPU has, or give the graph a cpuNodes reason",
+          status: 500,
+          cause,
+        });
+      }
+      throw runtimeError(
+        "graph_refused",
+        `${info.runtime} refuses graph ${graph.name} on ${info.provider}`,
+        "check the graph's operators and weights; `deno task doctor` shows which providers work",
+        cause,
+      );
+    }
+  }
+}
