@@ -161,7 +161,7 @@ class Network implements Model {
     if (positions.length === 0) return Array.from({ length: cache.rows }, () => new Float32Array());
     const grid = gridOf(ids.length, width);
     const cells = ids.length / 4;
-    this.#checkLength(cache.length + cells);
+    this.#checkLength(cache.total(cells));
     const chosen = pickCells(positions, grid);
     const feeds: Feeds = {
       corner_rows: cornerRows(ids, grid, foldedRows(this.config)),
@@ -200,7 +200,10 @@ class Network implements Model {
         fix: `resize it to multiples of ${factor}`,
       });
     }
-    this.#encode ??= this.#loadEncoder();
+    this.#encode ??= this.#loadEncoder().catch((error: unknown) => {
+      this.#encode = undefined; // the next call tries again
+      throw error;
+    });
     const session = await this.#encode;
     const { ids } = await session.run({ picture: toPlanes(picture) }, ["ids"]);
     if (ids === undefined) throw new RangeError("vq_encode gave no ids");

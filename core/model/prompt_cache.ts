@@ -33,6 +33,11 @@ export class OpenPrompt implements PromptCache {
     this.#tensors = tensors;
   }
 
+  /** Tokens of the whole sequence with a picture of `cells` tokens. */
+  total(cells: number): number {
+    return this.length + cells + this.#suffix;
+  }
+
   /** The draw graph's prompt inputs, for a picture of `cells` tokens. */
   feeds(cells: number): Feeds {
     if (this.#released) throw new RangeError("this prompt was released");

@@ -1,0 +1,92 @@
+/** The VQ tokenizer against the reference numbers, and its mid-block attention against plain arithmetic. */
+import { beforeAll, expect, test } from "vitest";
+import { createModel } from "../../../core/model/model.ts";
+import { vqDecodeGraph } from "../../../core/model/graphs/vq_decode.ts";
+import { vqEncodeGraph } from "../../../core/model/graphs/vq_encode.ts";
+import { toPlanes } from "../../../core/model/pixels.ts";
+import type { Safetensors } from "../../../core/model/safetensors.ts";
+import type { Model, Picture, Tokenizer } from "../../../core/model/types.ts";
+import type { TensorSource } from "../../../core/model/weights.ts";
+import { nodeEngine } from "./node_engine.ts";
+import { openTensors, parityConfig, parityWeights, readJson, relativeError } from "./parity.ts";
+
+const TOLERANCE = 1e-4;
+
+interface Case {
+  readonly width?: number;
+  readonly height?: number;
+  readonly k?: number;
+  readonly grid: readonly [number, number];
+}
+
+const cases = Object.entries(readJson("vq.json")["cases"] as Record<string, Case>);
+const encoded = cases.filter(([, { width }]) => width !== undefined);
+const config = parityConfig();
+const engine = nodeEngine();
+let reference: Safetensors;
+let weights: TensorSource;
+let model: Model;
+
+/** The pictures of the parity README. */
+function formulaPicture({ width = 0, height = 0, k = 0 }: Case): Picture {
+  const data = new Uint8Array(width * height * 3);
+  for (let y = 0, i = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      data[i++] = Math.floor(255 * x / Math.max(width - 1, 1));
+      data[i++] = Math.floor(255 * y / Math.max(height - 1, 1));
+      data[i++] = (((x >> 3) ^ (y >> 3)) * (37 + 2 * k) + ((x * y) >> 6)) % 256;
+    }
+  }
+  return { width, height, data };
+}
+
+beforeAll(async () => {
+  reference = await openTensors("vq.safetensors");
+  weights = await parityWeights();
+  model = await createModel({ config, weights, tokenizer: {} as Tokenizer, engine });
+});
+
+test.each(encoded)("encode %s: every id", async (name, each) => {
+  const ids = await model.encode(formulaPicture(each));
+  expect(Array.from(ids)).toEqual(Array.from(await reference.readInteger(`${name}/ids`), Number));
+});
+
+test.each(cases)("decode %s: every pixel within 1", async (name, { grid: [, width] }) => {
+  const ids = Uint16Array.from(await reference.readInteger(`${name}/ids`), Number);
+  const picture = await model.decode(ids, width);
+  const expected = Array.from(await reference.readInteger(`${name}/pixels`), Number);
+  expect(picture.data.length).toBe(expected.length);
+  const largest = expected.reduce((most, value, i) => Math.max(most, Math.abs(value - (picture.data[i] ?? NaN))), 0);
+  expect(largest).toBeLessThanOrEqual(1);
+});
+
+test.each(cases)("decode %s before clipping", async (name, { grid: [height, width] }) => {
+  const session = await engine.load(await vqDecodeGraph(config.vq, weights));
+  const data = Int32Array.from(await reference.readInteger(`${name}/ids`), Number);
+  const { picture } = await session.run({ ids: { dtype: "int32", dims: [1, height, width], data } }, ["picture"]);
+  if (picture === undefined || !("data" in picture)) throw new Error("no picture");
+  expect(relativeError(picture.data as Float32Array, await reference.readFloat(`${name}/decoded`))).toBeLessThan(
+    TOLERANCE,
+  );
+  await session.release();
+});
+
+test("encoder intermediates through observe", async () => {
+  const observe = ["encoder.down0", "encoder.down4", "encoder.mid", "latents"];
+  const session = await engine.load(await vqEncodeGraph(config.vq, weights, observe));
+  const [name, each] = encoded[0] ?? ["", { grid: [0, 0] }];
+  const outputs = await session.run({ picture: toPlanes(formulaPicture(each)) }, observe);
+  for (const tensor of observe) {
+    const output = outputs[tensor];
+    if (output === undefined || !("data" in output)) throw new Error(`no ${tensor}`);
+    const expected = await reference.readFloat(`${name}/${tensor}`);
+    expect(relativeError(output.data as Float32Array, expected), tensor).toBeLessThan(TOLERANCE);
+  }
+  await session.release();
+});
+
+test("a picture whose sides are no multiples of the factor is refused", async () => {
+  await expect(model.encode({ width: 40, height: 32, data: new Uint8Array(40 * 32 * 3) })).rejects.toMatchObject({
+    code: "picture_size",
+  });
+});
