@@ -4,13 +4,12 @@
  * @module
  */
 import { UnmaskError } from "../errors.ts";
+import { checkFeeds, checkOutputs, type Feeds, misuse } from "./checks.ts";
 import { exclusive } from "./lock.ts";
 import { type OrtSession, type OrtTensor, type Runtime, runtimeError } from "./ort.ts";
 import { GuardedResident } from "./ort_resident.ts";
 import { toHost, toOrt } from "./tensors.ts";
 import type { HostTensor, ResidentTensor, Session } from "./types.ts";
-
-type Feeds = Readonly<Record<string, HostTensor | ResidentTensor>>;
 
 export class GuardedSession implements Session {
   readonly name: string;
@@ -18,6 +17,7 @@ export class GuardedSession implements Session {
   readonly #runtime: Runtime;
   readonly #released: () => void;
   #release: Promise<void> | undefined;
+  #broken = false;
 
   constructor(name: string, raw: OrtSession, runtime: Runtime, released: () => void) {
     this.name = name;
@@ -26,7 +26,7 @@ export class GuardedSession implements Session {
     this.#released = released;
   }
 
-  /** @throws `graph_input_missing`, `graph_input_unknown`, `graph_output_unknown`, `inference_failed`, … */
+  /** @throws what `checks.ts` finds, `inference_failed`, `session_released`, `session_broken`, `gpu_device_lost` */
   run(
     feeds: Feeds,
     outputs: readonly string[],
@@ -52,44 +52,10 @@ export class GuardedSession implements Session {
       throw misuse("session_released", `graph ${this.name} was released`, "load it again");
     }
     const lost = this.#runtime.lost?.();
-    if (lost !== undefined) {
-      throw new UnmaskError({
-        code: "gpu_device_lost",
-        message: `the GPU device is gone: ${lost}`,
-        fix: "restart the worker; its runs go on from their last record",
-        status: 503,
-      });
-    }
-    const missing = this.#raw.inputNames.filter((name) => !(name in feeds));
-    if (missing.length > 0) {
-      throw misuse(
-        "graph_input_missing",
-        `graph ${this.name} lacks its input ${missing.join(", ")}`,
-        "feed it",
-        missing[0],
-      );
-    }
-    const foreign = Object.keys(feeds).filter((name) => !this.#raw.inputNames.includes(name));
-    if (foreign.length > 0) {
-      const has = this.#raw.inputNames.join(", ");
-      throw misuse(
-        "graph_input_unknown",
-        `graph ${this.name} has no input ${foreign.join(", ")}`,
-        `it has ${has}`,
-        foreign[0],
-      );
-    }
-    const unknown = outputs.find((name) => !this.#raw.outputNames.includes(name)) ??
-      keep.find((name) => !outputs.includes(name));
-    if (unknown !== undefined) {
-      const has = this.#raw.outputNames.join(", ");
-      throw misuse(
-        "graph_output_unknown",
-        `graph ${this.name} was not asked for an output ${unknown}`,
-        `it has ${has}`,
-        unknown,
-      );
-    }
+    if (lost !== undefined) throw unusable("gpu_device_lost", `the GPU device is gone: ${lost}`);
+    if (this.#broken) throw unusable("session_broken", `a run of graph ${this.name} failed on the GPU`);
+    checkFeeds(this.name, this.#raw, feeds);
+    checkOutputs(this.name, this.#raw, outputs, keep);
   }
 
   async #compute(feeds: Feeds, outputs: readonly string[]): Promise<Readonly<Record<string, OrtTensor>>> {
@@ -103,6 +69,8 @@ export class GuardedSession implements Session {
     try {
       return await this.#raw.run(raw, [...outputs]);
     } catch (cause) {
+      // onnxruntime-web never binds inputs again after a failed run with GPU outputs: it would run on freed ones.
+      this.#broken = this.#runtime.location === "gpu-buffer";
       const what = `graph ${this.name} failed on ${info.provider}`;
       throw runtimeError("inference_failed", what, "see the message; `deno task doctor` checks the provider", cause);
     }
@@ -147,6 +115,7 @@ export class GuardedSession implements Session {
   }
 }
 
-function misuse(code: string, message: string, fix: string, param?: string): UnmaskError {
-  return new UnmaskError({ code, message, fix, status: 500, ...(param === undefined ? {} : { param }) });
+function unusable(code: string, message: string): UnmaskError {
+  const fix = "restart the worker; its runs go on from their last record";
+  return new UnmaskError({ code, message, fix, status: 503 });
 }

@@ -9,7 +9,7 @@ import { type AdapterFacts, findAdapter, isSoftware, judgeAdapter, softwareAllow
 import { downloader } from "./download.ts";
 import { runtimeError } from "./ort.ts";
 import { OrtEngine } from "./ort_engine.ts";
-import { prove } from "./proof.ts";
+import { proofGraph, prove } from "./proof.ts";
 import { modulesPermission, runtimeVersion, unavailable } from "./provider.ts";
 import type { Engine } from "./types.ts";
 
@@ -53,6 +53,8 @@ export async function openWebGpu(options: { readonly allowSoftwareAdapter?: bool
     download: downloader(device),
     lost: () => lost,
   });
+  // The runtime destroys its device with its last session: one stays until the engine is closed.
+  await engine.load(await proofGraph());
   await prove(engine);
   const adopted = await device();
   adopted.lost.then((info) => lost = info.message || info.reason || "no reason given");
