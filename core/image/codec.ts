@@ -1,0 +1,113 @@
+/**
+ * Files to pixels and back. PNG and JPEG are read, PNG, JPEG and WebP are written; the same pixels give the same bytes
+ * (no clock, no metadata).
+ *
+ * Reading runs in WebAssembly and writing PNG in JavaScript; JPEG and WebP are written by imagescript's native addon,
+ * which needs `--allow-ffi` on node_modules. All of it needs `--allow-read` there and
+ * `--allow-env=IMAGESCRIPT_WASM_SIMD`.
+ *
+ * @module
+ */
+import { UnmaskError } from "../errors.ts";
+import type { Picture } from "../model/types.ts";
+import { readBoundedHeader, unreadable } from "./header.ts";
+import { jpegDecoder, lossyEncoders, pngCodec, pngDecoder } from "./imagescript.ts";
+import { cmykToRgb, greyToRgb, rgbaOnWhite, toRgba } from "./channels.ts";
+
+export const OUTPUT_FORMATS = ["png", "jpeg", "webp"] as const;
+export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
+
+/** Above it a picture is refused by its header: 16 million pixels, 48 MB as RGB. */
+export const MAXIMUM_PIXELS = 4096 * 4096;
+
+/** JPEG and WebP without a quality. */
+export const DEFAULT_QUALITY = 90;
+
+/**
+ * Pixels to a file's bytes.
+ *
+ * @param quality 0 to 100; JPEG and WebP only
+ * @throws {UnmaskError} `quality_unsupported`, `quality_out_of_range`, `codec_unavailable` (501)
+ */
+export async function encodePicture(picture: Picture, format: OutputFormat, quality?: number): Promise<Uint8Array> {
+  const { width, height, data } = picture;
+  if (data.length !== 3 * width * height) throw new RangeError(`${data.length} bytes are no ${width} x ${height} RGB`);
+  if (format === "png") {
+    if (quality === undefined) return (await pngCodec()).encode(data, { width, height, channels: 3, level: 9 });
+    throw new UnmaskError({
+      code: "quality_unsupported",
+      message: "png is lossless and has no quality",
+      fix: "leave quality out, or choose jpeg or webp",
+      param: "quality",
+    });
+  }
+  const level = quality ?? DEFAULT_QUALITY;
+  if (!(level >= 0 && level <= 100)) {
+    throw new UnmaskError({
+      code: "quality_out_of_range",
+      message: `quality is ${level}`,
+      fix: "use 0 to 100",
+      param: "quality",
+    });
+  }
+  const encoder = (await lossyEncoders())[format];
+  // The scale of JPEG quality begins at 1.
+  return encoder.encode(toRgba(data), {
+    width,
+    height,
+    quality: Math.max(format === "jpeg" ? 1 : 0, Math.round(level)),
+  });
+}
+
+/**
+ * A file's bytes to pixels. Transparent pixels are shown on white, as a page would. Orientation tags are not followed.
+ *
+ * @throws {UnmaskError} `image_format_unsupported` (415, also for WebP), `image_too_large` (413), `image_unreadable`
+ */
+export async function decodePicture(bytes: Uint8Array, maximumPixels = MAXIMUM_PIXELS): Promise<Picture> {
+  const { format, width, height } = readBoundedHeader(bytes, maximumPixels);
+  if (format === "webp") {
+    throw new UnmaskError({
+      code: "image_format_unsupported",
+      message: "the picture is a WebP, which is written here but not read",
+      fix: "send a PNG or a JPEG",
+      param: "image",
+      status: 415,
+    });
+  }
+  const decoded = format === "png" ? await decodePng(bytes) : await decodeJpeg(bytes);
+  if (decoded.width !== width || decoded.height !== height || decoded.data.length !== 3 * width * height) {
+    throw unreadable(format, "its data do not fit its header");
+  }
+  return decoded;
+}
+
+async function decodePng(bytes: Uint8Array): Promise<Picture> {
+  const decoder = await pngDecoder();
+  const { width, height, framebuffer } = guarded("png", () => decoder.decode(bytes));
+  return { width, height, data: rgbaOnWhite(framebuffer) };
+}
+
+async function decodeJpeg(bytes: Uint8Array): Promise<Picture> {
+  const decoder = await jpegDecoder();
+  const { width, height, format, buffer } = guarded("jpeg", () => decoder.decode(bytes));
+  switch (format) {
+    case 0:
+      return { width, height, data: greyToRgb(buffer) };
+    case 1:
+      return { width, height, data: buffer };
+    case 2:
+      return { width, height, data: cmykToRgb(buffer) };
+    default:
+      throw unreadable("jpeg", "its colours are of an unknown kind");
+  }
+}
+
+/** A broken file shows as an error or as a trap of the WebAssembly. */
+function guarded<T>(format: "png" | "jpeg", decode: () => T): T {
+  try {
+    return decode();
+  } catch (cause) {
+    throw unreadable(format, "its data are damaged or cut off", cause);
+  }
+}
