@@ -25,7 +25,7 @@ export async function openWebGpu(options: { readonly allowSoftwareAdapter?: bool
       fix: "run with --allow-read=node_modules, as the tasks of deno.json do",
     });
   }
-  const ort = await import("onnxruntime-web/webgpu").catch((cause) => {
+  const ort = await withoutLocation(() => import("onnxruntime-web/webgpu")).catch((cause) => {
     throw runtimeError("webgpu_unavailable", "onnxruntime-web/webgpu does not load", "run `deno install`", cause);
   });
   ort.env.wasm.numThreads = 1;
@@ -74,4 +74,19 @@ function checkAdopted(device: unknown, adapter: AdapterFacts): GPUDevice {
     fix: "report it with the output of `deno task doctor`",
     status: 500,
   });
+}
+
+/**
+ * The bundle resolves its own address against `location.origin` when it is loaded, and in a Deno worker that is the
+ * string "null". Without a `location`, as in the main thread, it takes its own address.
+ */
+async function withoutLocation<T>(load: () => Promise<T>): Promise<T> {
+  const descriptor = Object.getOwnPropertyDescriptor(globalThis, "location");
+  if (descriptor === undefined || globalThis.location.origin !== "null") return await load();
+  Reflect.deleteProperty(globalThis, "location");
+  try {
+    return await load();
+  } finally {
+    Object.defineProperty(globalThis, "location", descriptor);
+  }
 }

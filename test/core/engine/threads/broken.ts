@@ -1,0 +1,2 @@
+/** A thread that fails before it serves. */
+throw new Error("cannot begin");
