@@ -1,0 +1,13 @@
+"""The configuration of scenes: published keys with small sizes (facts 1.1), and ours (docs/design.md, "The model")."""
+
+CONFIG = {
+    "architectures": ["LlavaLLaDAModelLM"], "model_type": "llava_llada", "block_type": "llama",
+    "d_model": 256, "d_model_gen": 192, "n_layers": 6, "n_heads": 4, "n_kv_heads": 4,
+    "mlp_hidden_size": 768, "mlp_hidden_size_gen": 512, "dual_tower": True, "dual_tower_layers": 2,
+    "gen_mlp_type": "dit2", "downsample": True, "enc_use_image_branch": True, "activation_type": "silu",
+    "vocab_size": 2466, "embedding_size": 2466, "rope": True, "rope_theta": 100.0, "rope_full_precision": True,
+    "layer_norm_type": "rms", "rms_norm_eps": 1e-5, "layer_norm_with_affine": True, "attention_layer_norm": False,
+    "include_bias": False, "include_qkv_bias": False, "bias_for_layer_norm": False, "weight_tying": False,
+    "scale_logits": False, "alibi": False, "max_sequence_length": 4096, "image_aspect_ratio": "anyres",
+    "prompt_attention": "prefix", "vq_codes": 5120, "loc_tokens": 1025, "native_resolution": 256,
+}

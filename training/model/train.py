@@ -1,0 +1,221 @@
+#!/usr/bin/env python3
+"""Trains drawing: `train.py --minutes 100`. Checkpoints by time to training/runs/draw; running it again resumes.
+
+Objective (facts 8): masked positions of the picture, cosine mask policy, one cross-entropy over the VQ codes, 10 % of
+the prompts dropped as guidance drops them. Several pictures share a prompt, whose keys and values are computed once,
+which `prefix` attention makes exact. Muon for the hidden matrices, Adam for tables and norms, an average of the weights
+for evaluation. With `--helpers 1` a second process adds gradients of further batches whenever its core is free; without
+it, a resumed run repeats an undisturbed one exactly. CUDA is used when present.
+"""
+import argparse
+import json
+import os
+import pathlib
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "common")]
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+import torch.multiprocessing as mp  # noqa: E402
+import torch.nn as nn  # noqa: E402
+import torch.nn.functional as F  # noqa: E402
+from config import CONFIG  # noqa: E402
+from data import Draws  # noqa: E402
+from muon import Muon  # noqa: E402
+from network import Network  # noqa: E402
+from tables import CODES, Factored  # noqa: E402
+
+
+class Trainee(nn.Module):
+    """The network with its two VQ tables in factored form."""
+
+    def __init__(self, codebook):
+        super().__init__()
+        self.net = Network(CONFIG)
+        g = CONFIG["d_model_gen"]
+        self.table = Factored(CODES + 256, g, codebook, 0.5)
+        self.head = Factored(CODES, g, codebook, 0.5 / g ** 0.5)
+
+    def loss(self, b, group):
+        net = self.net
+        ids = torch.where(b["masked"] < 0, net.mask, b["masked"])
+        cache, bias = net.prompt(b["prompt"], b["lengths"])
+        g = net.gen(net.gen_tokens(ids, self.table()), cache, bias, b["lengths"], group)
+        logits = net.heads(g, b["cell"], b["corner"], self.head())
+        each = F.cross_entropy(logits, b["target"], reduction="none")
+        return (each * b["weight"]).sum() / b["weight"].sum(), each.detach()
+
+    def start_grounds(self, batch, group):
+        """Rows of the ground codes such that their logits start near 7 at masked positions: there is no bias for them,
+        and without this the model spends its first thousands of pictures on learning that most of a picture is ground."""
+        with torch.no_grad():
+            seen = []
+            hook = lambda g, cell, corner, head: seen.append((g, cell, corner)) or torch.zeros(len(cell), len(head))
+            heads, self.net.heads = self.net.heads, hook
+            blank = dict(batch, masked=torch.full_like(batch["masked"], -1))
+            self.loss(blank, group)
+            self.net.heads = heads
+            g, cell, corner = seen[0]
+            h = heads(g, cell, corner, torch.eye(CONFIG["d_model_gen"])).mean(0)
+            self.head.own[:6] += 7 * h / h.pow(2).sum()
+
+
+def trained(model):
+    """Parameters that drawing uses, as (hidden matrices for Muon, the rest for Adam)."""
+    joint = CONFIG["dual_tower_layers"] + 1
+    matrices, rest = [], []
+    for name, p in model.named_parameters():
+        n = name.removeprefix("net.")
+        if n.startswith(("transformer.ff_out", "gen_embedding.0", "gen_predictor.2")):
+            continue  # the LM head is trained with the text tasks; the two tables live in factored form
+        if n.startswith("transformer.blocks.") and "_vision" not in n:
+            layer = int(n.split(".")[2])
+            part = n.split(".")[3]
+            if layer >= joint and part != "attn_out":
+                continue
+            if layer == joint - 1 and part not in ("attn_norm", "k_proj", "v_proj", "attn_out"):
+                continue
+        (matrices if p.ndim >= 2 and "wte" not in n and not name.startswith(("table", "head")) else rest).append(p)
+    return matrices, rest
+
+
+def helper(model, buffer, count, step_now, lock, options):
+    """Adds gradients of batches of its own to a shared buffer, as fast as its core allows."""
+    os.nice(options.helper_nice)
+    torch.set_num_threads(1)
+    draws = Draws(options.seed + 1000)
+    parameters = [p for part in trained(model) for p in part]
+    number = int(time.time())
+    while True:
+        number += 1
+        loss, _ = model.loss(draws.batch(number, options.prompts, options.group), options.group)
+        grads = torch.autograd.grad(loss, parameters)
+        with lock:
+            for shared, g in zip(buffer, grads):
+                shared.add_(g)
+            count.value += 1
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--minutes", type=float, default=100)
+    parser.add_argument("--prompts", type=int, default=16)
+    parser.add_argument("--group", type=int, default=6)
+    parser.add_argument("--rate", type=float, default=4e-3, help="Muon")
+    parser.add_argument("--adam", type=float, default=4e-3, help="Adam, for tables and norms")
+    parser.add_argument("--decay", type=float, default=0.5, help="share of the time over which the rates fall")
+    parser.add_argument("--average", type=float, default=0.995)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--helpers", type=int, default=0)
+    parser.add_argument("--helper-nice", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--init", type=pathlib.Path, help="start from this checkpoint's weights (new optimizer)")
+    parser.add_argument("--out", type=pathlib.Path, default=HERE.parent / "runs/draw")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    options.out.mkdir(parents=True, exist_ok=True)
+    draws = Draws(options.seed)
+    codebook = torch.from_numpy(draws.table.codebook)
+    model = Trainee(codebook)
+    path = options.out / "checkpoint.pt"
+    matrices, rest = trained(model)
+    muon = Muon(matrices, options.rate)
+    adam = torch.optim.Adam(rest, lr=options.adam, betas=(0.9, 0.95), eps=1e-10)
+    step, batches, spent = 0, 0, 0.0
+    if path.exists():
+        saved = torch.load(path, weights_only=True)
+        model.load_state_dict(saved["model"])
+        average = saved["average"]
+        muon.load_state_dict(saved["muon"])
+        adam.load_state_dict(saved["adam"])
+        step, batches, spent = saved["step"], saved["batches"], saved["spent"]
+    else:
+        if options.init:
+            model.load_state_dict(torch.load(options.init, weights_only=True)["average"])
+        else:
+            model.start_grounds(draws.batch(0, options.prompts, options.group), options.group)
+        average = {k: v.clone() for k, v in model.state_dict().items()}
+    parameters = matrices + rest
+    buffer = [torch.zeros_like(p) for p in parameters]
+    count, lock, workers = mp.Value("i", 0, lock=False), mp.Lock(), []
+    if options.helpers:
+        model.share_memory()
+        for b in buffer:
+            b.share_memory_()
+        for _ in range(options.helpers):
+            worker = mp.Process(target=helper, args=(model, buffer, count, None, lock, options), daemon=True)
+            worker.start()
+            workers.append(worker)
+    rates = [(g, rate) for o, rate in ((muon, options.rate), (adam, options.adam)) for g in o.param_groups]
+    total, begin, saved_at = options.minutes * 60, time.time(), time.time()
+    log = open(options.out / "log.jsonl", "a")
+    sums = {}
+
+    def save():
+        state = {"model": model.state_dict(), "average": average, "muon": muon.state_dict(), "adam": adam.state_dict(),
+                 "step": step, "batches": batches, "spent": spent + time.time() - begin}
+        torch.save(state, path.with_suffix(".new"))
+        path.with_suffix(".new").replace(path)
+
+    while True:
+        seconds = spent + time.time() - begin
+        progress = seconds / total
+        if progress >= 1:
+            break
+        for group, rate in rates:
+            group["lr"] = rate * min(1.0, (step + 1) / 60) * min(1.0, (1 - progress) / options.decay + 0.01)
+        b = draws.batch(step, options.prompts, options.group)
+        loss, each = model.loss(b, options.group)
+        grads = torch.autograd.grad(loss, parameters)
+        merged = 1
+        with lock:
+            if count.value:
+                merged += count.value
+                for own, shared in zip(grads, buffer):
+                    own.add_(shared)
+                    shared.zero_()
+                count.value = 0
+        norm = torch.sqrt(sum(g.pow(2).sum() for g in grads)) / merged
+        scale = min(1.0, 1.0 / float(norm)) / merged
+        for p, g in zip(parameters, grads):
+            p.grad = g.mul_(scale)
+        muon.step()
+        adam.step()
+        step += 1
+        batches += merged
+        keep = min(options.average, (1 + step) / (10 + step))
+        for k, v in model.state_dict().items():
+            average[k].lerp_(v, 1 - keep)
+        thing = b["target"] >= 8
+        for low, high in ((0.95, 1.01), (0.8, 0.95), (0.5, 0.8), (0.0, 0.5)):
+            pick = thing & (b["ratio"] >= low) & (b["ratio"] < high)
+            s = sums.setdefault(f"object_{low}", [0.0, 0])
+            s[0] += float(each[pick].sum())
+            s[1] += int(pick.sum())
+        s = sums.setdefault("ground", [0.0, 0])
+        s[0] += float(each[~thing].sum())
+        s[1] += int((~thing).sum())
+        s = sums.setdefault("norm", [0.0, 0])
+        s[0] += float(norm)
+        s[1] += 1
+        if step % 25 == 0:
+            row = {"step": step, "samples": batches * options.prompts * options.group, "seconds": round(seconds, 1),
+                   **{k: round(a / max(n, 1), 3) for k, (a, n) in sums.items()}}
+            sums = {}
+            print(json.dumps(row), flush=True)
+            log.write(json.dumps(row) + "\n")
+            log.flush()
+        if time.time() - saved_at > 120:
+            save()
+            saved_at = time.time()
+    save()
+    for worker in workers:
+        worker.terminate()
+
+
+if __name__ == "__main__":
+    main()
