@@ -82,7 +82,8 @@ function checkAdopted(device: unknown, adapter: AdapterFacts): GPUDevice {
  */
 async function withoutLocation<T>(load: () => Promise<T>): Promise<T> {
   const descriptor = Object.getOwnPropertyDescriptor(globalThis, "location");
-  if (descriptor === undefined || globalThis.location.origin !== "null") return await load();
+  const location: Location | undefined = globalThis.location;
+  if (descriptor === undefined || location?.origin !== "null") return await load();
   Reflect.deleteProperty(globalThis, "location");
   try {
     return await load();
