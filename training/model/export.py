@@ -16,7 +16,7 @@ import torch  # noqa: E402
 from data import Draws  # noqa: E402
 from model_vq import load_vq  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
-from train import CONFIG, Trainee, trained  # noqa: E402
+from train_draw import CONFIG, Trainee, trained  # noqa: E402
 
 
 def published(model: Trainee) -> dict:

@@ -5,14 +5,12 @@ import sys
 import torch
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent / "vq"))
+from vq_model import VQ  # noqa: E402
 
 
 def load_vq():
-    import importlib.util
-    spec = importlib.util.spec_from_file_location("vq_model", HERE.parent / "vq/model.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    vq = module.VQ()
+    vq = VQ()
     for part in ("decoder", "encoder"):
         path = HERE.parent / "runs/vq" / f"{part}.pt"
         if path.exists():

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Trains drawing: `train.py --minutes 100`. Checkpoints by time to training/runs/draw; running it again resumes.
+"""Trains drawing: `train_draw.py --minutes 100`. Checkpoints by time to training/runs/draw; running it again resumes.
 
 Objective (facts 8): masked positions of the picture, cosine mask policy, one cross-entropy over the VQ codes, 10 % of
 the prompts dropped as guidance drops them. Several pictures share a prompt, whose keys and values are computed once,

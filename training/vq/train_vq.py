@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Trains the VQ tokenizer: `train.py decoder` (codes -> pixels), then or beside it `train.py encoder` (pixels -> codes).
+"""Trains the VQ tokenizer: `train_vq.py decoder` (codes -> pixels), then or beside it `train_vq.py encoder` (pixels -> codes).
 
 The codes are given (codes.py), so both halves are plain supervised problems: the decoder and the codebook learn the
 pixels by L1; the encoder learns, by cross-entropy over the distances to the codebook, to land nearest to the code of
@@ -19,7 +19,7 @@ import torch.nn.functional as F
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "world"), str(HERE.parent / "common")]
 from codes import CodeTable  # noqa: E402
-from model import VQ  # noqa: E402
+from vq_model import VQ  # noqa: E402
 from muon import Muon  # noqa: E402
 from scenes import Scene, Thing, World  # noqa: E402
 
