@@ -114,7 +114,8 @@ def main() -> None:
     def save():
         state = {k: v for k, v in vq.state_dict().items() if k.startswith(names)}
         torch.save({"model": state, "optimizers": [o.state_dict() for o in optimizers], "step": step,
-                    "spent": spent + time.time() - begin}, path)
+                    "spent": spent + time.time() - begin}, path.with_suffix(".new"))
+        path.with_suffix(".new").replace(path)
 
     read_codebook = False
     while True:
