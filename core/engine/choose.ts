@@ -27,6 +27,11 @@ export interface Choice {
   readonly findings: readonly Finding[];
 }
 
+/** What `auto` looks at, in its order of preference. */
+export async function findProviders(): Promise<readonly Finding[]> {
+  return [judgeAdapter(await findAdapter(), false), await findCpu(), await findWasm()];
+}
+
 /**
  * webgpu if a hardware adapter is there, else cpu if native addons are allowed, else wasm. A software adapter counts as
  * no GPU.
@@ -34,7 +39,7 @@ export interface Choice {
  * @throws `no_provider`
  */
 export async function chooseProvider(): Promise<Choice> {
-  const findings = [judgeAdapter(await findAdapter(), false), await findCpu(), await findWasm()];
+  const findings = await findProviders();
   const first = findings.find(({ usable }) => usable);
   if (first !== undefined) return { provider: first.provider, findings };
   throw new UnmaskError({

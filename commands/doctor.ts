@@ -1,0 +1,159 @@
+/**
+ * `deno task doctor`: what can compute here, what it says of itself, whether its numbers are right, and what to do about
+ * what is missing.
+ *
+ * @module
+ */
+import { type AdapterFacts, findAdapter } from "../core/engine/adapter.ts";
+import { findProviders } from "../core/engine/choose.ts";
+import type { Finding } from "../core/engine/provider.ts";
+import type { Provider } from "../core/engine/types.ts";
+import { UnmaskError } from "../core/errors.ts";
+import { type Command, type JsonLine, main } from "./lib/command.ts";
+import { COMMON_FLAGS, parseFlags, usage } from "./lib/flags.ts";
+import { describeMachine, type MachineFacts } from "./lib/machine.ts";
+import { probe, type ProviderReport } from "./lib/probe.ts";
+import { findVulkan, vulkanAdvice, type VulkanFacts } from "./lib/vulkan.ts";
+
+/** Where one graph of the shipped model runs. */
+export interface GraphReport {
+  readonly graph: string;
+  readonly provider: Provider;
+  /** Why some of its nodes run on the CPU; absent when all are on the provider. */
+  readonly cpu_nodes?: string;
+}
+
+/** Loads every graph of the shipped model on a provider and says where it runs. */
+export type GraphsOf = (provider: Provider) => Promise<readonly GraphReport[]>;
+
+/** The line of `--json`. */
+export interface DoctorReport extends JsonLine {
+  readonly machine: MachineFacts;
+  /** What `auto` takes (null: nothing can compute), and what it found of each. */
+  readonly auto: { readonly provider: Provider | null; readonly findings: readonly Finding[] };
+  readonly providers: readonly ProviderReport[];
+  /** WebGPU's adapter in its own words; null where there is none. */
+  readonly adapter: AdapterFacts | null;
+  readonly vulkan: VulkanFacts;
+  /** null without a model to ask. */
+  readonly graphs: readonly GraphReport[] | null;
+  readonly advice: readonly string[];
+}
+
+/** The parts that a test may replace. */
+export interface Examination {
+  readonly describeMachine: () => Promise<MachineFacts>;
+  readonly findAdapter: () => Promise<AdapterFacts | null>;
+  readonly findVulkan: () => Promise<VulkanFacts>;
+  readonly findProviders: () => Promise<readonly Finding[]>;
+  readonly probe: (provider: Provider, threads: number) => Promise<ProviderReport>;
+  readonly graphsOf?: GraphsOf;
+}
+
+/** This machine, without a model. */
+export const THIS_MACHINE: Examination = { describeMachine, findAdapter, findVulkan, findProviders, probe };
+
+/**
+ * The command. When nothing can compute, or what `auto` would take does not work, it fails, and its line of JSON is the
+ * whole report with the error.
+ */
+export function doctorCommand(examine: Examination = THIS_MACHINE): Command {
+  return async (args, { output, signal, announce }) => {
+    const { flags } = parseFlags(args, COMMON_FLAGS);
+    if (flags.help) {
+      output.stderr(`${usage("doctor [--json]", COMMON_FLAGS)}\n`);
+      return { help: true };
+    }
+    const tell = (text: string) => output.stderr(`${text}\n`);
+    const machine = await examine.describeMachine();
+    tellMachine(machine, tell);
+    const adapter = await examine.findAdapter();
+    const vulkan = await examine.findVulkan();
+    tellAdapter(adapter, vulkan, tell);
+    const findings = await examine.findProviders();
+    const provider = findings.find(({ usable }) => usable)?.provider ?? null;
+    const providers: ProviderReport[] = [];
+    for (const each of ["webgpu", "cpu", "wasm"] as const) {
+      signal.throwIfAborted();
+      const report = await examine.probe(each, machine.threads);
+      providers.push(report);
+      tellProvider(report, tell);
+    }
+    tell(`auto takes ${provider ?? "nothing"}`);
+    const error = ailment(provider, providers);
+    const graphs = error === undefined && provider !== null ? await examine.graphsOf?.(provider) ?? null : null;
+    for (const { graph, provider, cpu_nodes } of graphs ?? []) {
+      tell(`graph ${graph}: ${provider}${cpu_nodes === undefined ? "" : `, partly cpu: ${cpu_nodes}`}`);
+    }
+    const advice = adviseOn(adapter, vulkan, machine, providers);
+    for (const line of advice) tell(`hint: ${line}`);
+    const report: DoctorReport = { machine, auto: { provider, findings }, providers, adapter, vulkan, graphs, advice };
+    if (error === undefined) return report;
+    const { code, message, fix } = error;
+    announce({ ...report, error: { code, message, fix } });
+    throw error;
+  };
+}
+
+/** What to do about what is missing; nothing on a machine with a GPU and working providers. */
+function adviseOn(
+  adapter: AdapterFacts | null,
+  vulkan: VulkanFacts,
+  machine: MachineFacts,
+  providers: readonly ProviderReport[],
+): string[] {
+  const advice = adapter === null || adapter.software ? vulkanAdvice(vulkan, machine.os) : [];
+  for (const { provider, error } of providers) if (error !== undefined) advice.push(`${provider}: ${error.fix}`);
+  return advice;
+}
+
+function ailment(auto: Provider | null, providers: readonly ProviderReport[]): UnmaskError | undefined {
+  if (auto === null) {
+    return new UnmaskError({
+      code: "no_provider",
+      message: "nothing here can compute",
+      fix: "see the hints above",
+      status: 503,
+    });
+  }
+  const error = providers.find(({ provider }) => provider === auto)?.error;
+  if (error === undefined) return undefined;
+  return new UnmaskError({
+    code: "provider_unhealthy",
+    message: `auto would take ${auto}, which does not work: ${error.message}`,
+    fix: error.fix,
+    status: 503,
+  });
+}
+
+function tellMachine(machine: MachineFacts, tell: (text: string) => void): void {
+  const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
+  tell(`Deno ${machine.deno}, ${machine.os} ${machine.arch}`);
+  tell(`CPU ${machine.cpu}, ${machine.cpus} usable, ${machine.threads} threads by default (${machine.threads_source})`);
+  tell(`memory ${gigabytes(machine.memory_total)}, available ${gigabytes(machine.memory_available)}`);
+}
+
+function tellAdapter(adapter: AdapterFacts | null, vulkan: VulkanFacts, tell: (text: string) => void): void {
+  if (adapter === null) tell("WebGPU adapter: none");
+  else {
+    const kind = adapter.software ? " (software: counts as no GPU)" : "";
+    tell(`WebGPU adapter: ${adapter.description}${kind}, vendor ${adapter.vendor || "not named"}`);
+    tell(`  features ${adapter.features.join(", ") || "none"}`);
+    for (const name of ["maxBufferSize", "maxStorageBufferBindingSize", "maxComputeInvocationsPerWorkgroup"]) {
+      tell(`  ${name} ${adapter.limits[name] ?? "not told"}`);
+    }
+  }
+  if (vulkan.drivers.length > 0) tell(`Vulkan drivers: ${vulkan.drivers.join(", ")}`);
+  for (const [name, value] of Object.entries(vulkan.variables)) tell(`  ${name}=${value}`);
+}
+
+function tellProvider(report: ProviderReport, tell: (text: string) => void): void {
+  if (report.error !== undefined) return tell(`${report.provider}: not available. ${report.error.message}`);
+  const error = report.max_error?.toExponential(1);
+  tell(
+    `${report.provider}: ${report.runtime} on ${report.device}, ${report.threads} threads, opened in ` +
+      `${report.open_seconds} s, computes right (error ${error})`,
+  );
+}
+
+if (import.meta.main) await main(doctorCommand());

@@ -1,0 +1,117 @@
+import { describe, expect, it } from "vitest";
+import { doctorCommand, type DoctorReport, type Examination, THIS_MACHINE } from "../../commands/doctor.ts";
+import { vulkanAdvice, type VulkanFacts } from "../../commands/lib/vulkan.ts";
+import type { Provider } from "../../core/engine/types.ts";
+import { collect } from "./collect.ts";
+
+const failing = (provider: Provider) => ({
+  provider,
+  available: false,
+  error: { code: "x", message: `${provider} is out`, fix: `mend ${provider}` },
+});
+const working = (provider: Provider) => ({
+  provider,
+  available: true,
+  runtime: "r",
+  device: "d",
+  threads: 1,
+  max_error: 0,
+});
+
+const machine: Examination = {
+  ...THIS_MACHINE,
+  findAdapter: () => Promise.resolve(null),
+  findVulkan: () => Promise.resolve({ drivers: [], variables: {}, elsewhere: [] }),
+  findProviders: () =>
+    Promise.resolve([
+      { provider: "webgpu", usable: false, reason: "none" },
+      { provider: "cpu", usable: true, reason: "there" },
+    ]),
+  probe: (provider) => Promise.resolve(provider === "cpu" ? working("cpu") : failing(provider)),
+};
+
+describe("doctor", () => {
+  it("examines this machine: one line of JSON whose providers really computed", async () => {
+    const { code, stdout, stderr } = await collect(doctorCommand(), ["--json"]);
+    expect(code).toBe(0);
+    expect(stdout.trimEnd().split("\n")).toHaveLength(1);
+    const report = JSON.parse(stdout) as DoctorReport;
+    expect(report.machine).toMatchObject({ deno: Deno.version.deno, cpus: navigator.hardwareConcurrency });
+    expect(report.machine.memory_total).toBeGreaterThan(1e8);
+    expect(report.providers.map(({ provider }) => provider)).toEqual(["webgpu", "cpu", "wasm"]);
+    for (const { provider, available, max_error, error } of report.providers) {
+      if (provider === "webgpu" && report.adapter === null) expect(error?.code).toBe("webgpu_unavailable");
+      else {expect({ provider, available, right: (max_error ?? 1) < 1e-5 }).toEqual({
+          provider,
+          available: true,
+          right: true,
+        });}
+    }
+    expect(report.auto.provider).toBe(report.adapter === null || report.adapter.software ? "cpu" : "webgpu");
+    if (report.adapter !== null) expect(report.adapter.limits["maxBufferSize"]).toBeGreaterThan(1e6);
+    expect(stderr).toContain(`auto takes ${report.auto.provider}`);
+  });
+
+  it("fails, with the report, when what auto would take does not work", async () => {
+    const sick = doctorCommand({ ...machine, probe: (provider) => Promise.resolve(failing(provider)) });
+    const { code, stdout, stderr } = await collect(sick, ["--json"]);
+    expect(code).toBe(1);
+    expect(stdout.trimEnd().split("\n")).toHaveLength(1);
+    expect(JSON.parse(stdout)).toMatchObject({
+      auto: { provider: "cpu" },
+      providers: [{ available: false }, { available: false }, { available: false }],
+      error: { code: "provider_unhealthy", fix: "mend cpu" },
+    });
+    expect(stderr).toContain("cpu is out");
+  });
+
+  it("fails when nothing can compute", async () => {
+    const { code, stdout } = await collect(doctorCommand({ ...machine, findProviders: () => Promise.resolve([]) }), [
+      "--json",
+    ]);
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({ auto: { provider: null }, error: { code: "no_provider" } });
+  });
+
+  it("asks a model for the provider of each graph, on the provider that auto takes", async () => {
+    const { stdout } = await collect(
+      doctorCommand({ ...machine, graphsOf: (provider) => Promise.resolve([{ graph: "draw", provider }]) }),
+      ["--json"],
+    );
+    expect(JSON.parse(stdout).graphs).toEqual([{ graph: "draw", provider: "cpu" }]);
+  });
+
+  it("refuses flags that it does not have", async () => {
+    expect((await collect(doctorCommand(machine), ["--fast"])).code).toBe(2);
+  });
+});
+
+describe("advice on Vulkan", () => {
+  const facts = (rest: Partial<VulkanFacts>): VulkanFacts => ({ drivers: [], variables: {}, elsewhere: [], ...rest });
+  it.each([
+    ["no driver", facts({}), /apt-get install libvulkan1/],
+    ["drivers, but no GPU", facts({ drivers: ["/usr/share/vulkan/icd.d/radeon_icd.json"] }), /\/dev\/dri/],
+    [
+      "a container without graphics",
+      facts({ variables: { NVIDIA_VISIBLE_DEVICES: "all", NVIDIA_DRIVER_CAPABILITIES: "compute,utility" } }),
+      /NVIDIA_DRIVER_CAPABILITIES=all/,
+    ],
+    [
+      "a platform that mounts no driver file",
+      facts({ variables: { NVIDIA_VISIBLE_DEVICES: "all", NVIDIA_DRIVER_CAPABILITIES: "all" } }),
+      /Cloud Run/,
+    ],
+    ["GLX without a display", facts({ drivers: ["/etc/vulkan/icd.d/nvidia_icd.json"] }), /libEGL_nvidia/],
+    ["a driver file that is gone", facts({ elsewhere: ["/tmp/gone.json"] }), /\/tmp\/gone\.json/],
+  ])("%s", (_, given, text) => {
+    expect(vulkanAdvice(given, "linux").some((line) => text.test(line))).toBe(true);
+  });
+
+  it("does not blame capabilities that are right, nor Vulkan where there is none", () => {
+    const right = facts({
+      variables: { NVIDIA_VISIBLE_DEVICES: "all", NVIDIA_DRIVER_CAPABILITIES: "compute,graphics" },
+    });
+    expect(vulkanAdvice(right, "linux").join()).not.toMatch(/lacks graphics/);
+    expect(vulkanAdvice(facts({}), "darwin")).toEqual([]);
+  });
+});
