@@ -14,6 +14,7 @@ import { openFolder } from "./folder.ts";
 import { drawGraph } from "./graphs/draw.ts";
 import { foldGraph } from "./graphs/fold_tables.ts";
 import { cacheNames, promptGraph } from "./graphs/prompt.ts";
+import { latentShape } from "./graphs/vq_blocks.ts";
 import { vqDecodeGraph } from "./graphs/vq_decode.ts";
 import { vqEncodeGraph } from "./graphs/vq_encode.ts";
 import { foldedRows, type FoldedTables } from "./graphs/vq_tokens.ts";
@@ -167,6 +168,7 @@ class Network implements Model {
       corner_rows: cornerRows(ids, grid, foldedRows(this.config)),
       once_positions: positionRows(1, cells, (index) => cache.length + index),
       positions: positionRows(cache.rows, cells, (index) => cache.length + index),
+      row_ones: { dtype: "float32", dims: [cache.rows, 1, 1], data: new Float32Array(cache.rows).fill(1) },
       cells: { dtype: "int32", dims: [chosen.cells.length], data: chosen.cells },
       cell_positions: positionRows(
         cache.rows,
@@ -186,7 +188,10 @@ class Network implements Model {
     const bad = ids.find((id) => id >= this.config.vqCodes);
     if (bad !== undefined) throw new RangeError(`VQ id ${bad} is no code; the model has ${this.config.vqCodes}`);
     const data = Int32Array.from(ids);
-    const feeds: Feeds = { ids: { dtype: "int32", dims: [1, grid.height, grid.width], data } };
+    const feeds: Feeds = {
+      ids: { dtype: "int32", dims: [1, grid.height, grid.width], data },
+      ...latentShape(this.config.vq, grid.height, grid.width),
+    };
     const planes = await floats(await this.#sessions.decode.run(feeds, ["picture"]), "picture");
     return fromPlanes(planes, grid.width * this.config.vq.factor, grid.height * this.config.vq.factor);
   }
@@ -205,7 +210,8 @@ class Network implements Model {
       throw error;
     });
     const session = await this.#encode;
-    const { ids } = await session.run({ picture: toPlanes(picture) }, ["ids"]);
+    const shape = latentShape(this.config.vq, picture.height / factor, picture.width / factor);
+    const { ids } = await session.run({ picture: toPlanes(picture), ...shape }, ["ids"]);
     if (ids === undefined) throw new RangeError("vq_encode gave no ids");
     const host = "read" in ids ? await ids.read() : ids;
     return Uint16Array.from(host.data as BigInt64Array, Number);

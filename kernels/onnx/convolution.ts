@@ -48,11 +48,12 @@ export function groupNorm(
       [options.groups],
       () => new Float32Array(options.groups).fill(value),
     );
-  const grouped = reshape(g, x, [0, options.groups, -1]);
+  // The width stays where it is and the height is inferred, so that no shape is computed at run time.
+  const grouped = reshape(g, x, [0, options.groups, -1, 0]);
   const normalised = g.node("InstanceNormalization", [grouped, constant(1), constant(0)], {
     epsilon: { float: options.epsilon },
   });
-  const restored = g.node("Reshape", [normalised, g.node("Shape", [x])]);
+  const restored = reshape(g, normalised, [0, channels, -1, 0]);
   const byChannel = (value: Parameter) =>
     g.initializer(`${value.name}:channels`, "float32", [channels, 1, 1], () => value.load());
   return add(g, multiply(g, restored, byChannel(weight)), byChannel(bias));

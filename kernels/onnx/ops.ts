@@ -40,10 +40,12 @@ export function sum(g: GraphBuilder, value: Value, axis: number): Value {
   return g.node("ReduceSum", [value, g.integers([axis])], { keepdims: { integer: 0 } });
 }
 
-/** Repeats `value` [1, a, b] to the rows of `like` [rows, ...]: [rows, a, b]. */
-export function repeatRows(g: GraphBuilder, value: Value, like: Value): Value {
-  const rows = g.node("Shape", [like], { start: { integer: 0 }, end: { integer: 1 } });
-  return g.node("Expand", [value, concat(g, [rows, g.integers([1, 1])], 0)]);
+/**
+ * Repeats `value` [1, a, b] for each row of `ones` [rows, 1, 1]. A product, not Expand: Expand's target shape is int64
+ * arithmetic, which the WebGPU provider leaves to the CPU. Times 1 is exact.
+ */
+export function repeatRows(g: GraphBuilder, value: Value, ones: Value): Value {
+  return multiply(g, value, ones);
 }
 
 /**

@@ -33,6 +33,7 @@ export interface DrawGraphOptions {
  * Inputs (cells row-major over the grid of 2x2 cells):
  * - `corner_rows` int32 [1, cells, 4]: id * 4 + corner of each cell's four ids
  * - `once_positions` int64 [1, cells], `positions` int64 [rows, cells]: the cells' places in the sequence
+ * - `row_ones` fp32 [rows, 1, 1]: ones; layer 0 is computed once and repeated to the rows
  * - `cells` int32 [chosen]: cells with a revealed position; `cell_positions` int64 [rows, chosen]
  * - `picks` int32 [picks]: index into `cells` * 4 + corner
  * - prefix: `keys.i`, `values.i` fp32 [rows, tokens, dModel] for each joint layer
@@ -49,6 +50,7 @@ export function drawGraph(
   const rows = g.input("corner_rows", "int32", [1, "cells", CORNERS]);
   const oncePositions = g.input("once_positions", "int64", [1, "cells"]);
   const positions = g.input("positions", "int64", ["rows", "cells"]);
+  const ones = g.input("row_ones", "float32", ["rows", 1, 1]);
   const cells = g.input("cells", "int32", ["chosen"]);
   const cellPositions = g.input("cell_positions", "int64", ["rows", "chosen"]);
   const picks = g.input("picks", "int32", ["picks"]);
@@ -60,7 +62,7 @@ export function drawGraph(
   for (let layer = 0; layer < config.layers; layer++) {
     const first = layer === 0;
     const narrow = layer === config.layers - 1 && !g.observing;
-    const spread = (value: Value) => first ? repeatRows(g, value, prompt.rows) : value;
+    const spread = (value: Value) => first ? repeatRows(g, value, ones) : value;
     let normed = branch.normed(layer, x);
     const once = branch.keysValues(layer, normed, first ? oncePositions : positions);
     const own = { keys: spread(once.keys), values: spread(once.values) };
@@ -83,7 +85,6 @@ export function drawGraph(
 
 /** The prompt as keys and values that were computed before. */
 class CachedSide {
-  readonly rows: Value;
   #g: GraphBuilder;
   #cache: readonly KeysValues[];
 
@@ -94,9 +95,6 @@ class CachedSide {
       const names = cacheNames(layer);
       return { keys: g.input(names.keys, "float32", shape), values: g.input(names.values, "float32", shape) };
     });
-    const first = this.#cache[0];
-    if (first === undefined) throw new RangeError("a model has at least one joint layer");
-    this.rows = first.keys;
   }
 
   seen(layer: number, own: KeysValues): KeysValues {
@@ -109,7 +107,6 @@ class CachedSide {
 
 /** The prompt as text states that see the image, layer by layer. */
 class TextSide {
-  readonly rows: Value;
   #g: GraphBuilder;
   #config: ModelConfig;
   #branch: Branch;
@@ -124,7 +121,6 @@ class TextSide {
     this.#branch = new Branch(g, config, source, "language");
     this.#x = g.input("embeddings", "float32", ["rows", "tokens", config.dModel]);
     this.#positions = g.input("text_positions", "int64", ["rows", "tokens"]);
-    this.rows = this.#x;
   }
 
   seen(layer: number, own: KeysValues): KeysValues {

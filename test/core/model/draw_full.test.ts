@@ -134,6 +134,7 @@ describe("intermediates of g8x8 through observe", () => {
       corner_rows: cornerRows(ids, { width: 8, height: 8 }, config.vqMaskId + 1),
       once_positions: positionRows(1, cells, (i) => first + i),
       positions: positionRows(2, cells, (i) => first + i),
+      row_ones: { dtype: "float32", dims: [2, 1, 1], data: Float32Array.of(1, 1) },
       cells: { dtype: "int32", dims: [cells], data: all },
       cell_positions: positionRows(2, cells, (i) => first + i),
       picks: {

@@ -77,7 +77,10 @@ test("one head over all pixels, with group norm and residual", async () => {
   g.output("y", layers.middle(x, "encoder.mid_block"), "float32", [1, C, 2, 3]);
   const session = await engine.load(await g.build());
   const data = Float32Array.from({ length: C * 6 }, (_, i) => Math.cos(i * 2.1));
-  const { y } = await session.run({ x: { dtype: "float32", dims: [1, C, 2, 3], data } }, ["y"]);
+  const { y } = await session.run({
+    x: { dtype: "float32", dims: [1, C, 2, 3], data },
+    latent_shape: { dtype: "int64", dims: [4], data: BigInt64Array.of(1n, BigInt(C), 2n, 3n) },
+  }, ["y"]);
   if (y === undefined || !("data" in y)) throw new Error("no y");
   expect(relativeError(y.data as Float32Array, reference(data, 6))).toBeLessThan(1e-5);
 });
