@@ -1,6 +1,14 @@
 import { defineConfig } from "vitest/config";
 
-// Forks, not threads: onnxruntime-web cannot be imported in a vitest thread (field-notes, row 21).
 export default defineConfig({
-  test: { include: ["test/**/*.test.ts"], pool: "forks", testTimeout: 60_000, fileParallelism: false },
+  test: {
+    include: ["test/**/*.test.ts"],
+    // Forks, not threads: onnxruntime-web cannot be imported in a vitest thread.
+    pool: "forks",
+    // Tests that run graphs use every core already.
+    fileParallelism: false,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    reporters: ["default", ["json", { outputFile: ".cache/tests.json" }]],
+  },
 });
