@@ -5,9 +5,10 @@
  */
 import { dirname } from "node:path";
 import { UnmaskError } from "../core/errors.ts";
-import type { Drawn, DrawRequest, Inference, OrderName } from "../functions/inference.ts";
-import type { EncodePicture, OutputFormat } from "../functions/routes/images.ts";
-import type { Command, CommandContext } from "./lib/command.ts";
+import { encodePicture, type OutputFormat } from "../core/image/codec.ts";
+import { type DrawInput, parseDrawInput } from "../core/tasks/draw_input.ts";
+import { type FinishedDraw, openInference, type RemoteInference } from "../core/tasks/remote.ts";
+import { type Command, type CommandContext, main } from "./lib/command.ts";
 import { COMMON_FLAGS, type FlagValues, parseFlags, usage } from "./lib/flags.ts";
 import { MODEL_FLAGS, modelChoice, type OpenModel } from "./lib/model.ts";
 import { Progress } from "./lib/progress.ts";
@@ -31,7 +32,7 @@ const FORMATS: Readonly<Record<string, OutputFormat>> = { png: "png", jpg: "jpeg
 const LOSSY_QUALITY = 95;
 
 /** The command over a way to open a model and a codec; tests give it others. */
-export function drawCommand(open: OpenModel, encode: EncodePicture): Command {
+export function drawCommand(open: OpenModel, encode: typeof encodePicture): Command {
   return async (args, context) => {
     const { flags, positionals } = parseFlags(args, DRAW_FLAGS);
     if (flags.help) {
@@ -39,13 +40,13 @@ export function drawCommand(open: OpenModel, encode: EncodePicture): Command {
       return { help: true };
     }
     const prompt = onePrompt(positionals);
+    const request = drawInput(prompt, flags);
     const out = flags.out ?? "picture.png";
     const format = formatOf(out);
     await refuseFolder(out);
     const inference = await open(modelChoice(flags));
     try {
-      refuseSize(flags.size, inference);
-      const drawn = await draw(inference, prompt, flags, context);
+      const drawn = await draw(inference, request, context);
       await write(out, await encode(drawn.picture, format, format === "png" ? undefined : LOSSY_QUALITY));
       return report(drawn, prompt, out, inference, context);
     } finally {
@@ -54,20 +55,20 @@ export function drawCommand(open: OpenModel, encode: EncodePicture): Command {
   };
 }
 
+/** Checked before seconds of loading. */
+function drawInput(prompt: string, flags: DrawFlags): DrawInput {
+  const { size, steps, guidance, order } = flags;
+  // 32 random bits: short enough to be typed again.
+  const seed = flags.seed ?? crypto.getRandomValues(new Uint32Array(1))[0];
+  const given = Object.entries({ seed, size, steps, guidance, order }).filter(([, value]) => value !== undefined);
+  return parseDrawInput({ prompt, ...Object.fromEntries(given) });
+}
+
 async function draw(
-  inference: Inference,
-  prompt: string,
-  flags: DrawFlags,
+  inference: RemoteInference,
+  request: DrawInput,
   { output, signal }: CommandContext,
-): Promise<Drawn> {
-  const request: DrawRequest = {
-    prompt,
-    // 32 random bits: short enough to be typed again.
-    seed: flags.seed ?? crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
-    ...(flags.steps === undefined ? {} : { steps: flags.steps }),
-    ...(flags.guidance === undefined ? {} : { guidance: flags.guidance }),
-    ...(flags.order === undefined ? {} : { order: flags.order as OrderName }),
-  };
+): Promise<FinishedDraw> {
   const progress = new Progress(output, "drawing");
   try {
     return await inference.draw(request, { signal, onStep: (step, steps) => progress.update(step, steps) });
@@ -76,7 +77,13 @@ async function draw(
   }
 }
 
-function report(drawn: Drawn, prompt: string, out: string, inference: Inference, { output }: CommandContext) {
+function report(
+  drawn: FinishedDraw,
+  prompt: string,
+  out: string,
+  inference: RemoteInference,
+  { output }: CommandContext,
+) {
   const { width, height } = drawn.picture;
   const { seed, steps, guidance, order } = drawn;
   const { model, provider } = inference.info;
@@ -108,17 +115,6 @@ function formatOf(out: string): OutputFormat {
   });
 }
 
-function refuseSize(size: string | undefined, { info }: Inference): void {
-  const native = `${info.imageSize}x${info.imageSize}`;
-  if (size === undefined || size === "auto" || size === native) return;
-  throw new UnmaskError({
-    code: "size_unsupported",
-    message: `${info.model} draws no pictures of that size; it draws ${native}`,
-    fix: `leave --size out, or use auto or ${native}`,
-    param: "size",
-  });
-}
-
 /** Before the draw, not after it: a wrong folder shall not cost the time of a picture. */
 async function refuseFolder(out: string): Promise<void> {
   const folder = await Deno.stat(dirname(out)).catch(() => undefined);
@@ -142,3 +138,5 @@ function notWritable(out: string, cause?: unknown): UnmaskError {
     cause,
   });
 }
+
+if (import.meta.main) await main(drawCommand(openInference, encodePicture));

@@ -4,9 +4,10 @@
  * @module
  */
 import { UnmaskError } from "../core/errors.ts";
-import type { EncodePicture } from "../functions/routes/images.ts";
+import { encodePicture } from "../core/image/codec.ts";
+import { openInference } from "../core/tasks/remote.ts";
 import { DEFAULT_HOST, DEFAULT_PORT, serve } from "../functions/serve.ts";
-import type { Command } from "./lib/command.ts";
+import { type Command, main } from "./lib/command.ts";
 import { COMMON_FLAGS, parseFlags, usage } from "./lib/flags.ts";
 import { MODEL_FLAGS, modelChoice, type OpenModel } from "./lib/model.ts";
 
@@ -18,7 +19,7 @@ export const START_FLAGS = {
 } as const;
 
 /** The command over a way to open a model and a codec. Its line of `--json` comes as soon as it can draw. */
-export function startCommand(open: OpenModel, encode: EncodePicture): Command {
+export function startCommand(open: OpenModel, encode: typeof encodePicture): Command {
   return async (args, { output, signal, announce }) => {
     const { flags, positionals } = parseFlags(args, START_FLAGS);
     if (flags.help) {
@@ -77,3 +78,5 @@ function refusePositionals(positionals: readonly string[]): void {
     fix: "leave the argument out",
   });
 }
+
+if (import.meta.main) await main(startCommand(openInference, encodePicture));

@@ -4,7 +4,7 @@
  * @module
  */
 import { Hono } from "hono";
-import type { Inference } from "./inference.ts";
+import type { RemoteInference } from "../core/tasks/remote.ts";
 import { methodNotAllowed, onError, onNotFound } from "./middleware/errors.ts";
 import { DEFAULT_LIMITS, DrawGate, type Limits } from "./middleware/limits.ts";
 import { type Environment, requestId } from "./middleware/request_id.ts";
@@ -14,7 +14,7 @@ import { playground } from "./routes/playground.ts";
 
 export interface AppOptions {
   /** May still be opening: `/health` then says so, and a draw waits for it. */
-  readonly inference: Promise<Inference>;
+  readonly inference: Promise<RemoteInference>;
   readonly encode: EncodePicture;
   readonly limits?: Partial<Limits>;
 }

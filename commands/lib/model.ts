@@ -5,7 +5,7 @@
  */
 import type { Provider } from "../../core/engine/types.ts";
 import { UnmaskError } from "../../core/errors.ts";
-import type { Inference } from "../../functions/inference.ts";
+import type { InferenceOptions, RemoteInference } from "../../core/tasks/remote.ts";
 import type { Flag, FlagValues } from "./flags.ts";
 
 export const MODEL_FLAGS = {
@@ -14,18 +14,12 @@ export const MODEL_FLAGS = {
   threads: { kind: "number", help: "threads of the cpu and wasm providers" },
 } as const satisfies Readonly<Record<string, Flag>>;
 
-export interface ModelChoice {
-  readonly modelFolder: string;
-  readonly provider?: Provider;
-  readonly threads?: number;
-}
-
-export type OpenModel = (choice: ModelChoice) => Promise<Inference>;
+export type OpenModel = (choice: InferenceOptions) => Promise<RemoteInference>;
 
 const PROVIDERS: readonly Provider[] = ["webgpu", "cpu", "wasm"];
 
 /** @throws `provider_unknown`, `threads_out_of_range` */
-export function modelChoice(flags: FlagValues<typeof MODEL_FLAGS>): ModelChoice {
+export function modelChoice(flags: FlagValues<typeof MODEL_FLAGS>): InferenceOptions {
   const provider = PROVIDERS.find((name) => name === flags.provider);
   if (flags.provider !== undefined && provider === undefined) {
     throw new UnmaskError({

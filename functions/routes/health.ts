@@ -4,7 +4,9 @@
  *
  * @module
  */
-import type { Inference, InferenceInfo } from "../inference.ts";
+import type { RemoteInference } from "../../core/tasks/remote.ts";
+
+type InferenceInfo = RemoteInference["info"];
 
 export interface Health {
   readonly status: "loading" | "ready" | "failed";
@@ -26,7 +28,7 @@ export class HealthWatch {
   #info: InferenceInfo | undefined;
   #failed = false;
 
-  constructor(inference: Promise<Inference>) {
+  constructor(inference: Promise<RemoteInference>) {
     inference.then(({ info }) => this.#info = info, () => this.#failed = true);
   }
 

@@ -5,13 +5,13 @@
  * @module
  */
 import type { Context } from "hono";
+import type { OutputFormat } from "../../core/image/codec.ts";
 import type { Picture } from "../../core/model/types.ts";
-import type { Drawn, DrawRequest, Inference } from "../inference.ts";
+import { type DrawInput, parseDrawInput } from "../../core/tasks/draw_input.ts";
+import type { FinishedDraw, RemoteInference } from "../../core/tasks/remote.ts";
 import { type DrawGate, type Limits, readJson } from "../middleware/limits.ts";
 import type { Environment } from "../middleware/request_id.ts";
 import { type ImagesInput, parseImagesInput } from "./images_input.ts";
-
-export type OutputFormat = "png" | "jpeg" | "webp";
 
 /** Pixels to a file's bytes; `quality` is 0-100 and absent for png. Injected, so that a front needs no image codec. */
 export type EncodePicture = (picture: Picture, format: OutputFormat, quality?: number) => Promise<Uint8Array>;
@@ -44,7 +44,7 @@ export interface ImagesAnswer {
 }
 
 export interface ImagesRoute {
-  readonly inference: Promise<Inference>;
+  readonly inference: Promise<RemoteInference>;
   readonly encode: EncodePicture;
   readonly limits: Limits;
   readonly gate: DrawGate;
@@ -53,12 +53,13 @@ export interface ImagesRoute {
 export async function generateImages(context: Context<Environment>, route: ImagesRoute): Promise<Response> {
   const body = await readJson(context.req.raw, route.limits);
   const inference = await route.inference;
-  const input = parseImagesInput(body, inference.info);
+  const input = parseImagesInput(body, inference.info.model);
+  const requests = drawInputs(input);
   // The signal of a request aborts when its client has gone: nobody is left to draw for.
   const signal = context.req.raw.signal;
   return await route.gate.pass(async () => {
-    const drawn: Drawn[] = [];
-    for (const request of drawRequests(input)) {
+    const drawn: FinishedDraw[] = [];
+    for (const request of requests) {
       signal.throwIfAborted();
       drawn.push(await inference.draw(request, { signal }));
     }
@@ -66,17 +67,15 @@ export async function generateImages(context: Context<Environment>, route: Image
   });
 }
 
-/** One draw a picture. Without a seed one is drawn, and told in the answer. */
-function drawRequests(input: ImagesInput): readonly DrawRequest[] {
-  const count = input.n ?? 1;
+/** One draw a picture, all of them checked before the first begins. Without a seed one is drawn, and told. */
+function drawInputs(input: ImagesInput): readonly DrawInput[] {
+  const { prompt, size, steps, guidance, order } = input;
   const seed = input.seed ?? randomSeed();
-  return Array.from({ length: count }, (_, index) => ({
-    prompt: input.prompt,
-    seed: seed + index,
-    ...(input.steps == null ? {} : { steps: input.steps }),
-    ...(input.guidance == null ? {} : { guidance: input.guidance }),
-    ...(input.order == null ? {} : { order: input.order }),
-  }));
+  const given = Object.entries({ size, steps, guidance, order }).filter(([, value]) => value != null);
+  return Array.from(
+    { length: input.n ?? 1 },
+    (_, index) => parseDrawInput({ prompt, seed: seed + index, ...Object.fromEntries(given) }),
+  );
 }
 
 /** 32 random bits: short enough to be typed again. */
@@ -85,9 +84,9 @@ function randomSeed(): number {
 }
 
 async function toAnswer(
-  drawn: readonly Drawn[],
+  drawn: readonly FinishedDraw[],
   input: ImagesInput,
-  inference: Inference,
+  inference: RemoteInference,
   encode: EncodePicture,
 ): Promise<ImagesAnswer> {
   const first = drawn[0];
@@ -99,7 +98,7 @@ async function toAnswer(
     b64_json: (await encode(picture, format, quality)).toBase64(),
     seed,
   })));
-  const sum = (of: (draw: Drawn) => number) => drawn.reduce((total, draw) => total + of(draw), 0);
+  const sum = (of: (draw: FinishedDraw) => number) => drawn.reduce((total, draw) => total + of(draw), 0);
   const [textTokens, imageTokens] = [sum((draw) => draw.promptTokens), sum((draw) => draw.imageTokens)];
   return {
     created: Math.floor(Date.now() / 1000),

@@ -7,9 +7,7 @@
  */
 import { z } from "zod";
 import { UnmaskError } from "../../core/errors.ts";
-import type { InferenceInfo, OrderName } from "../inference.ts";
-
-export const ORDERS = ["stratified", "confidence", "halton", "random"] as const satisfies readonly OrderName[];
+import type { OutputFormat } from "../../core/image/codec.ts";
 
 /** Codes and remedies of the values that a field of the right type may not have. */
 const REFUSALS: Readonly<Record<string, { readonly code: string; readonly fix: string }>> = {
@@ -24,11 +22,10 @@ const REFUSALS: Readonly<Record<string, { readonly code: string; readonly fix: s
   output_format: { code: "output_format_unsupported", fix: "use png, jpeg or webp" },
   output_compression: { code: "output_compression_out_of_range", fix: "use a whole number from 0 to 100" },
   user: { code: "user_too_long", fix: "use at most 512 characters" },
-  seed: { code: "seed_out_of_range", fix: "use a whole number from 0 to 9007199254740991" },
-  steps: { code: "steps_out_of_range", fix: "use a whole number from 1 to 256" },
-  guidance: { code: "guidance_out_of_range", fix: "use 0 to 20" },
-  order: { code: "order_unknown", fix: `use ${ORDERS.join(", ")}` },
 };
+
+/** As core/image/codec.ts writes them; only its type is imported, so that a front needs no codec. */
+const FORMATS = ["png", "jpeg", "webp"] as const satisfies readonly OutputFormat[];
 
 const schema = z.strictObject({
   prompt: z.string(),
@@ -43,39 +40,37 @@ const schema = z.strictObject({
   partial_images: z.int().max(0).min(0).nullish(),
   user: z.string().max(512).nullish(),
   response_format: z.string().pipe(z.enum(["b64_json"])).nullish(),
-  output_format: z.string().pipe(z.enum(["png", "jpeg", "webp"])).nullish(),
+  output_format: z.string().pipe(z.enum(FORMATS)).nullish(),
   output_compression: z.int().min(0).max(100).nullish(),
-  seed: z.int().min(0).nullish(),
-  steps: z.int().min(1).max(256).nullish(),
-  guidance: z.number().min(0).max(20).nullish(),
-  order: z.string().pipe(z.enum(ORDERS)).nullish(),
+  // Their values are the task's own matter: core/tasks/draw_input.ts refuses them.
+  seed: z.number().nullish(),
+  steps: z.number().nullish(),
+  guidance: z.number().nullish(),
+  order: z.string().nullish(),
 });
 
 export type ImagesInput = z.infer<typeof schema>;
 
 /**
- * The body, checked against the schema and against what the loaded model can draw.
+ * The body, checked against the schema and against the model that is loaded.
  *
  * @throws `missing_required_parameter`, `unknown_parameter`, `invalid_type`, `prompt_not_text`,
- * `size_unsupported`, `model_not_found` (404), `output_compression_unsupported`, and the codes of {@link REFUSALS}
+ * `model_not_found` (404), `output_compression_unsupported`, and the codes of {@link REFUSALS}
  */
-export function parseImagesInput(body: unknown, info: InferenceInfo): ImagesInput {
+export function parseImagesInput(body: unknown, model: string): ImagesInput {
   const parsed = schema.safeParse(body);
   if (!parsed.success) throw refusal(parsed.error.issues, body);
   const input = parsed.data;
   refusePrompt(input.prompt);
-  if (input.model != null && input.model !== info.model) {
+  if (input.model != null && input.model !== model) {
     throw new UnmaskError({
       code: "model_not_found",
       message: "this server does not serve that model",
-      fix: `leave model out, or use ${info.model}`,
+      fix: `leave model out, or use ${model}`,
       param: "model",
       status: 404,
     });
   }
-  refuseSize(input.size, info);
-  // n pictures take the seeds seed to seed + n - 1.
-  if ((input.seed ?? 0) > Number.MAX_SAFE_INTEGER - ((input.n ?? 1) - 1)) throw valueRefusal("seed");
   if (input.output_compression != null && (input.output_format ?? "png") === "png") {
     throw new UnmaskError({
       code: "output_compression_unsupported",
@@ -98,17 +93,6 @@ function refusePrompt(prompt: string): void {
       param: "prompt",
     });
   }
-}
-
-function refuseSize(size: string | null | undefined, info: InferenceInfo): void {
-  const native = `${info.imageSize}x${info.imageSize}`;
-  if (size == null || size === "auto" || size === native) return;
-  throw new UnmaskError({
-    code: "size_unsupported",
-    message: `${info.model} draws no pictures of that size; it draws ${native}`,
-    fix: `leave size out, or use auto or ${native}`,
-    param: "size",
-  });
 }
 
 /** The first issue as one refusal: unknown fields first, since they explain the others. */

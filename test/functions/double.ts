@@ -3,7 +3,11 @@
  * test says, not a model. What scenes can be asked for is checked for real. Never part of the product.
  */
 import { createApp } from "../../functions/app.ts";
-import type { Drawn, DrawOptions, DrawRequest, Inference, InferenceInfo } from "../../functions/inference.ts";
+import type { Model } from "../../core/model/types.ts";
+import { choose, DRAW_DEFAULTS } from "../../core/tasks/draw_defaults.ts";
+import { type DrawInput, parseDrawInput } from "../../core/tasks/draw_input.ts";
+import { refuseSize } from "../../core/tasks/draw_refusals.ts";
+import type { DrawCallOptions, FinishedDraw, RemoteInference } from "../../core/tasks/remote.ts";
 import type { EncodePicture } from "../../functions/routes/images.ts";
 import type { Limits } from "../../functions/middleware/limits.ts";
 import { checkPrompt, parseLexicon } from "../../core/model/lexicon.ts";
@@ -12,7 +16,7 @@ const lexicon = parseLexicon(
   await Deno.readTextFile(new URL("../../models/scenes/lexicon.json", import.meta.url)),
 );
 
-export const INFO: InferenceInfo = {
+export const INFO: RemoteInference["info"] = {
   provider: "cpu",
   runtime: "double 0.0.0",
   device: "a test",
@@ -23,14 +27,17 @@ export const INFO: InferenceInfo = {
   parts: ["prompt", "draw", "decode"],
 };
 
+/** The part of a model that the refusal of a size looks at. */
+const MODEL = { config: { nativeResolution: 256 } } as Model;
+
 /** Draws that began, and how each ended. */
 export interface Seen {
-  readonly requests: DrawRequest[];
+  readonly requests: DrawInput[];
   aborted: number;
   finished: number;
 }
 
-export interface Double extends Inference {
+export interface Double extends RemoteInference {
   readonly seen: Seen;
 }
 
@@ -39,11 +46,14 @@ export function double(options: { readonly stepMilliseconds?: number; readonly f
   return {
     info: INFO,
     seen,
-    async draw(request: DrawRequest, { signal, onStep }: DrawOptions = {}): Promise<Drawn> {
+    async draw(input: DrawInput, { signal, onStep }: DrawCallOptions = {}): Promise<FinishedDraw> {
+      const request = parseDrawInput(input);
       seen.requests.push(request);
       if (options.fail !== undefined) throw options.fail;
-      checkPrompt(request.prompt, lexicon);
-      const steps = request.steps ?? 16;
+      refuseSize(request.size, MODEL);
+      const { prompt, seed, size: _, ...asked } = request;
+      const settings = { ...choose(DRAW_DEFAULTS, asked), prompt: checkPrompt(prompt, lexicon), seed };
+      const { steps, guidance, order } = settings;
       for (let step = 1; step <= steps; step++) {
         if (options.stepMilliseconds !== undefined) {
           await new Promise((resolve) => setTimeout(resolve, options.stepMilliseconds));
@@ -56,11 +66,12 @@ export function double(options: { readonly stepMilliseconds?: number; readonly f
       }
       seen.finished++;
       return {
-        picture: { width: 256, height: 256, data: new Uint8Array(256 * 256 * 3).fill(request.seed % 256) },
-        seed: request.seed,
+        picture: { width: 256, height: 256, data: new Uint8Array(256 * 256 * 3).fill(seed % 256) },
+        settings,
+        seed,
         steps,
-        guidance: request.guidance ?? 3,
-        order: request.order ?? "stratified",
+        guidance,
+        order,
         promptTokens: 11,
         imageTokens: 256,
         seconds: 0.25,
@@ -74,7 +85,10 @@ export function double(options: { readonly stepMilliseconds?: number; readonly f
 export const encodeDouble: EncodePicture = (picture, format, quality) =>
   Promise.resolve(new TextEncoder().encode(`${format} ${quality ?? "-"} ${picture.data[0] ?? "none"}`));
 
-export function appWith(inference: Inference | Promise<Inference> = double(), limits: Partial<Limits> = {}) {
+export function appWith(
+  inference: RemoteInference | Promise<RemoteInference> = double(),
+  limits: Partial<Limits> = {},
+) {
   return createApp({ inference: Promise.resolve(inference), encode: encodeDouble, limits });
 }
 

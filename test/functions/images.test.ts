@@ -27,7 +27,15 @@ describe("POST /v1/images/generations", () => {
         total_tokens: 267,
         input_tokens_details: { text_tokens: 11, image_tokens: 0 },
       },
-      unmask: { model: "scenes", provider: "cpu", seed: 7, steps: 16, guidance: 3, order: "stratified", seconds: 0.25 },
+      unmask: {
+        model: "scenes",
+        provider: "cpu",
+        seed: 7,
+        steps: 32,
+        guidance: 0.5,
+        order: "stratified",
+        seconds: 0.25,
+      },
     });
   });
 

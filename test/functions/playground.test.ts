@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { ORDERS } from "../../core/diffusion/order/order.ts";
 import { appWith } from "./double.ts";
 
 describe("the page at /", () => {
@@ -44,7 +45,6 @@ describe("the page at /", () => {
     const app = appWith();
     const html = await (await app.request("/")).text();
     const select = /<select id="order"[\s\S]*?<\/select>/.exec(html)?.[0] ?? "";
-    const { ORDERS } = await import("../../functions/routes/images_input.ts");
     expect([...select.matchAll(/<option>([^<]+)/g)].map((match) => match[1])).toEqual([...ORDERS]);
   });
 });
