@@ -1,0 +1,154 @@
+/**
+ * What the inference thread offers: one model and the steppers that are open on it. Apart from the thread itself, so that
+ * tests can call it.
+ *
+ * @module
+ */
+import { readFile } from "node:fs/promises";
+import { basename, join, resolve } from "node:path";
+import { openEngine } from "../engine/choose.ts";
+import type { Engine, EngineInfo, Provider } from "../engine/types.ts";
+import { UnmaskError } from "../errors.ts";
+import type { Part } from "../model/layout.ts";
+import { parseLexicon } from "../model/lexicon.ts";
+import { openModel } from "../model/model.ts";
+import type { Model } from "../model/types.ts";
+import { createDraw, type DrawResult, type DrawTask } from "./draw.ts";
+import { DRAW_DEFAULTS, parseDrawDefaults } from "./draw_defaults.ts";
+import type { DrawInput } from "./draw_input.ts";
+import type { DrawState } from "./draw_state.ts";
+import type { Delta, Stepper } from "./task.ts";
+
+export interface LoadOptions {
+  readonly modelFolder: string;
+  /** @default {"auto"} */
+  readonly provider?: Provider | "auto";
+  readonly threads?: number;
+}
+
+export interface ModelInfo extends EngineInfo {
+  /** The model folder's name: `scenes`. */
+  readonly model: string;
+  /** Native side of a picture in pixels; the only size that is drawn. */
+  readonly imageSize: number;
+  /** Parts of the model that are open. */
+  readonly parts: readonly string[];
+}
+
+/** What drawing needs. */
+const PARTS: readonly Part[] = ["language", "generation", "vq"];
+
+/** What is open once `load` has run. */
+export interface Loaded {
+  readonly engine: Engine;
+  readonly model: Model;
+  readonly draw: DrawTask;
+  readonly info: ModelInfo;
+}
+
+/** @throws {UnmaskError} what the engine and the model folder refuse */
+export async function loadModel({ modelFolder, provider, threads }: LoadOptions): Promise<Loaded> {
+  // The folder's small files first: what is wrong with them shows before seconds of loading.
+  const lexicon = await optionalText(modelFolder, "lexicon.json");
+  const generation = await optionalText(modelFolder, "generation.json");
+  const draw = createDraw({
+    lexicon: lexicon === undefined ? null : parseLexicon(lexicon),
+    defaults: generation === undefined ? DRAW_DEFAULTS : parseDrawDefaults(parseJson(generation)),
+  });
+  const engine = await openEngine({
+    ...(provider === undefined ? {} : { provider }),
+    ...(threads === undefined ? {} : { threads }),
+  });
+  try {
+    const model = await openModel({ folder: modelFolder, engine, parts: PARTS });
+    const info: ModelInfo = {
+      ...engine.info,
+      model: basename(resolve(modelFolder)),
+      imageSize: model.config.nativeResolution,
+      parts: PARTS,
+    };
+    return { engine, model, draw, info };
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+}
+
+/** Calls over one model, which `load` opens. */
+export class ThreadHandlers {
+  readonly #load: (options: LoadOptions) => Promise<Loaded>;
+  #loaded: Loaded | undefined;
+  #steppers = new Map<number, Stepper>();
+  #lastId = 0;
+
+  constructor(load: (options: LoadOptions) => Promise<Loaded> = loadModel) {
+    this.#load = load;
+  }
+
+  readonly calls = {
+    load: async (options: LoadOptions): Promise<ModelInfo> => {
+      if (this.#loaded !== undefined) throw new RangeError("this thread has a model already");
+      this.#loaded = await this.#load(options);
+      return this.#loaded.info;
+    },
+    /** A run's first state; refuses what the model cannot draw. */
+    start: (input: DrawInput): DrawState => this.#open.draw.start(input, this.#open.model),
+    /** A stepper from any state, by number. */
+    open: async (state: DrawState): Promise<number> => {
+      const stepper = await this.#open.draw.open(state, this.#open.model);
+      this.#steppers.set(++this.#lastId, stepper);
+      return this.#lastId;
+    },
+    step: async (id: number): Promise<Delta | null> => {
+      const stepper = this.#steppers.get(id);
+      if (stepper === undefined) throw new RangeError(`stepper ${id} is not open`);
+      return await stepper.step();
+    },
+    close: (id: number): void => {
+      this.#steppers.get(id)?.close();
+      this.#steppers.delete(id);
+    },
+    result: (state: DrawState): Promise<DrawResult> => this.#open.draw.result(state, this.#open.model),
+  };
+
+  /** Releases everything, in the order that it needs. */
+  readonly shutDown = async (): Promise<void> => {
+    for (const stepper of this.#steppers.values()) stepper.close();
+    this.#steppers.clear();
+    await this.#loaded?.model.close();
+    await this.#loaded?.engine.close();
+    this.#loaded = undefined;
+  };
+
+  get #open(): Loaded {
+    if (this.#loaded === undefined) throw new RangeError("no model is loaded");
+    return this.#loaded;
+  }
+}
+
+export type ThreadCalls = ThreadHandlers["calls"];
+
+async function optionalText(folder: string, name: string): Promise<string | undefined> {
+  try {
+    return await readFile(join(folder, name), "utf8");
+  } catch (cause) {
+    // Absent is a choice; unreadable is a fault.
+    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return undefined;
+    throw new UnmaskError({
+      code: "file_unreadable",
+      message: `${name} of the model folder cannot be read`,
+      fix: "allow this process to read the model folder",
+      status: 500,
+      cause,
+    });
+  }
+}
+
+/** Undefined for what is not JSON; the schema refuses it. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

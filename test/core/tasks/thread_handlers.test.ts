@@ -1,0 +1,79 @@
+import { mkdtemp, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { createDraw } from "../../../core/tasks/draw.ts";
+import { runHere } from "../../../core/tasks/run_here.ts";
+import { type Loaded, loadModel, ThreadHandlers } from "../../../core/tasks/thread_handlers.ts";
+import { type FakeModel, fakeModel } from "./fake_model.ts";
+
+const input = { prompt: "a photo of a dog", seed: 3, steps: 5 };
+
+function handlers() {
+  const closed: string[] = [];
+  const model: FakeModel = fakeModel();
+  const loaded: Loaded = {
+    engine: {
+      info: model.info,
+      load: () => Promise.reject(new Error("no graphs here")),
+      close: () => Promise.resolve(void closed.push("engine")),
+    },
+    model: { ...model, close: () => Promise.resolve(void closed.push("model")) },
+    draw: createDraw(),
+    info: { ...model.info, model: "fake", imageSize: 128, parts: [] },
+  };
+  return { thread: new ThreadHandlers(() => Promise.resolve(loaded)), model, closed };
+}
+
+test("start, open, step, fold here, result: as in one thread; steppers of several runs stay apart", async () => {
+  const { thread, model } = handlers();
+  await thread.calls.load({ modelFolder: "any" });
+  const draw = createDraw();
+  const runs = await Promise.all([1, 2].map(async (seed) => {
+    const state = thread.calls.start({ ...input, seed });
+    return { seed, state, id: await thread.calls.open(state) };
+  }));
+  for (let step = 0; step < 5; step++) {
+    for (const run of runs) {
+      const delta = await thread.calls.step(run.id);
+      if (delta === null) throw new Error("it ended early");
+      run.state = draw.fold(run.state, delta);
+    }
+  }
+  for (const { seed, state, id } of runs) {
+    expect(await thread.calls.step(id)).toBeNull();
+    thread.calls.close(id);
+    expect(await thread.calls.result(state)).toEqual(await runHere(draw, { ...input, seed }, fakeModel()));
+    await expect(thread.calls.step(id)).rejects.toThrow("not open");
+  }
+  expect(model.open()).toBe(0);
+});
+
+test("shutting down closes open steppers, then the model, then the engine", async () => {
+  const { thread, model, closed } = handlers();
+  await thread.calls.load({ modelFolder: "any" });
+  const id = await thread.calls.open(thread.calls.start(input));
+  await thread.calls.step(id);
+  expect(model.open()).toBe(1);
+  await thread.shutDown();
+  expect(model.open()).toBe(0);
+  expect(closed).toEqual(["model", "engine"]);
+  expect(() => thread.calls.start(input)).toThrow("no model is loaded");
+});
+
+test("a thread has one model", async () => {
+  const { thread } = handlers();
+  expect(() => thread.calls.start(input)).toThrow("no model is loaded");
+  await thread.calls.load({ modelFolder: "any" });
+  await expect(thread.calls.load({ modelFolder: "any" })).rejects.toThrow(RangeError);
+});
+
+test("broken small files of a model folder are named before anything is loaded", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "unmask-"));
+  await writeFile(join(folder, "generation.json"), '{"generation": {"steps": "many"}}');
+  await expect(loadModel({ modelFolder: folder })).rejects.toMatchObject({ code: "generation_invalid" });
+  await writeFile(join(folder, "generation.json"), "{");
+  await expect(loadModel({ modelFolder: folder })).rejects.toMatchObject({ code: "generation_invalid" });
+  await writeFile(join(folder, "lexicon.json"), "[]");
+  await expect(loadModel({ modelFolder: folder })).rejects.toMatchObject({ code: "lexicon_invalid" });
+});
