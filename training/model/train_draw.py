@@ -103,7 +103,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=100)
     parser.add_argument("--prompts", type=int, default=16)
-    parser.add_argument("--group", type=int, default=6)
+    parser.add_argument("--group", type=int, default=5)
     parser.add_argument("--rate", type=float, default=4e-3, help="Muon")
     parser.add_argument("--adam", type=float, default=4e-3, help="Adam, for tables and norms")
     parser.add_argument("--decay", type=float, default=0.5, help="share of the time over which the rates fall")

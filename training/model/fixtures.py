@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+"""Writes test/fixtures/scenes.safetensors: what PyTorch computes from the shipped weights, for every graph of the
+runtime. Tests hold each graph to these numbers within 1e-4 of their range, and VQ decodes within 1/255."""
+import json
+import pathlib
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path[:0] = [str(HERE), str(HERE.parent / "tokenizer")]
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from data import Draws  # noqa: E402
+from folder import open_folder  # noqa: E402
+from safetensors.torch import save_file  # noqa: E402
+from scenes import KINDS  # noqa: E402
+from templates import draw_prompt_ids, unconditional_ids  # noqa: E402
+
+CAPTION = "a photo of a red car and a blue dog"
+
+
+@torch.no_grad()
+def main() -> None:
+    torch.set_num_threads(1)
+    network, vq, config = open_folder()
+    draws, rng = Draws(), np.random.default_rng(11)
+    out = {}
+    row = draw_prompt_ids(draws.tokenizer, CAPTION)
+    rows = torch.tensor([row, unconditional_ids(draws.tokenizer, row)])
+    lengths = torch.tensor([len(row)] * 2)
+    cache, bias = network.prompt(rows, lengths)
+    out["prompt/ids"] = rows.int()
+    for layer, (k, v) in enumerate(cache):  # [rows, heads, tokens, head]
+        out[f"prompt/key_{layer}"], out[f"prompt/value_{layer}"] = k.contiguous(), v.contiguous()
+    table, head = network.gen_embedding[0].weight, network.gen_predictor[2].weight
+    pick = torch.tensor([0, 5, 8, 900, 1599, 1600, 3333, config["vq_codes"] - 1, network.mask])
+    out["fold/rows"], out["fold/corners"] = pick.int(), network.corner_tables(table[pick]).contiguous()
+    scenes = [draws.world.prompt_and_maker(rng, kind)[1]() for kind in KINDS]
+    grids = np.stack([draws.table.ids(scene) for scene in scenes]).astype(np.int64)
+    for name, share in (("blank", 1.0), ("half", 0.5), ("late", 0.1)):
+        ids = torch.from_numpy(grids[5]).clone()
+        ids[torch.from_numpy(rng.random((16, 16)) < share)] = network.mask
+        masked = (ids.flatten() == network.mask).nonzero().flatten()
+        positions = masked[torch.from_numpy(rng.permutation(len(masked))[:7])].sort().values
+        y, x = positions // 16, positions % 16
+        state = network.gen(network.gen_tokens(ids.expand(2, -1, -1), table), cache, bias, lengths, 1)
+        cell = torch.cat([y // 2 * 8 + x // 2 + 64 * r for r in (0, 1)])
+        logits = network.heads(state, cell, (y % 2 * 2 + x % 2).repeat(2), head).view(2, len(positions), -1)
+        out[f"draw_{name}/ids"], out[f"draw_{name}/positions"] = ids.int(), positions.int()
+        out[f"draw_{name}/logits"] = logits
+    for i in (2, 5):
+        pixels = vq.decode(torch.from_numpy(grids[i])[None])[0]
+        out[f"decode_{i}/ids"] = torch.from_numpy(grids[i]).int()
+        out[f"decode_{i}/pixels"] = (pixels.clamp(0, 1) * 255).byte().contiguous()  # [3, height, width]
+        picture = draws.world.render(scenes[i])
+        z = vq.latent(torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255)
+        out[f"encode_{i}/picture"] = torch.from_numpy(picture)  # [height, width, 3]
+        out[f"encode_{i}/latent"] = z[0].contiguous()
+        distance = vq.distances(z)
+        out[f"encode_{i}/ids"] = distance.argmin(1).view(16, 16).int()
+        two = distance.topk(2, 1, largest=False).values
+        out[f"encode_{i}/gap"] = (two[:, 1] - two[:, 0]).view(16, 16)
+    path = ROOT / "test/fixtures/scenes.safetensors"
+    save_file(out, path, metadata={"caption": CAPTION, "made_by": "training/model/fixtures.py"})
+    print(json.dumps({k: list(v.shape) for k, v in out.items()}), path.stat().st_size)
+
+
+if __name__ == "__main__":
+    main()
