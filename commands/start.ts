@@ -9,7 +9,7 @@ import { openInference } from "../core/tasks/remote.ts";
 import { DEFAULT_HOST, DEFAULT_PORT, serve } from "../functions/serve.ts";
 import { type Command, main } from "./lib/command.ts";
 import { COMMON_FLAGS, parseFlags, usage } from "./lib/flags.ts";
-import { MODEL_FLAGS, modelChoice, type OpenModel } from "./lib/model.ts";
+import { MODEL_FLAGS, modelChoice, type OpenModel, requireModelFolder } from "./lib/model.ts";
 
 export const START_FLAGS = {
   host: { kind: "text", help: `the address to listen on (default: ${DEFAULT_HOST}, this machine only)` },
@@ -29,11 +29,16 @@ export function startCommand(open: OpenModel, encode: typeof encodePicture): Com
     refusePositionals(positionals);
     const port = portOf(flags.port);
     const choice = modelChoice(flags);
+    await requireModelFolder(choice);
     const start = performance.now();
     const inference = open(choice);
     // Whoever awaits it sees its failure; this keeps the process alive until then.
     inference.catch(() => {});
-    const server = serve({ inference, encode, host: flags.host ?? DEFAULT_HOST, port });
+    const host = flags.host ?? DEFAULT_HOST;
+    if (!isLoopback(host)) {
+      output.stderr(`warning: ${host} is open to whoever reaches this machine, and no key is asked for\n`);
+    }
+    const server = serve({ inference, encode, host, port });
     try {
       output.stderr(`loading the model; ${server.url} answers already\n`);
       const { info } = await inference;
@@ -50,6 +55,10 @@ export function startCommand(open: OpenModel, encode: typeof encodePicture): Com
       await inference.then((opened) => opened.close(), () => {});
     }
   };
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

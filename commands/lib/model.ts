@@ -44,3 +44,20 @@ export function modelChoice(flags: FlagValues<typeof MODEL_FLAGS>): InferenceOpt
     ...(threads === undefined ? {} : { threads }),
   };
 }
+
+/**
+ * A server is not given all of the disk: its task may read `models/` only. Said before the thread starts, where it would
+ * be an error of the runtime.
+ *
+ * @throws `model_folder_not_allowed`
+ */
+export async function requireModelFolder({ modelFolder }: InferenceOptions): Promise<void> {
+  const { state } = await Deno.permissions.query({ name: "read", path: modelFolder });
+  if (state === "granted") return;
+  throw new UnmaskError({
+    code: "model_folder_not_allowed",
+    message: "this task may not read the model's folder",
+    fix: "move the folder into models/, or copy the task's command from deno.json and add the folder to --allow-read",
+    param: "model",
+  });
+}

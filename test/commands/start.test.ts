@@ -61,6 +61,14 @@ describe("start", () => {
     await ended;
   });
 
+  it("warns when the network can reach it", async () => {
+    const failed = () => Promise.reject(new UnmaskError({ code: "stop", message: "stop here", fix: "-" }));
+    const open = await collect(startCommand(failed, encodeDouble), ["--host", "0.0.0.0", "--port", "0"]);
+    expect(open.stderr).toContain("warning: 0.0.0.0 is open");
+    const closed = await collect(startCommand(failed, encodeDouble), ["--host", "::1", "--port", "0"]);
+    expect(closed.stderr).not.toContain("warning");
+  });
+
   it.each<[string, readonly string[], string]>([
     ["a port out of range", ["--port", "70000"], "port_out_of_range"],
     ["an argument", ["now"], "unexpected_argument"],
