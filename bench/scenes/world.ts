@@ -4,7 +4,7 @@
  * @module
  */
 import { readFile } from "node:fs/promises";
-import { pngDecoder } from "../../core/image/imagescript.ts";
+import { pngCodec } from "../../core/image/imagescript.ts";
 
 export type Rgb = readonly [number, number, number];
 
@@ -80,7 +80,7 @@ function tint(data: WorldData, icon: Uint8Array, cls: number, color: number): Ui
 
 export async function loadWorld(): Promise<World> {
   const data: WorldData = JSON.parse(await readFile(new URL("./world.json", import.meta.url), "utf8"));
-  const atlas = (await pngDecoder()).decode(await readFile(new URL("./atlas.png", import.meta.url)));
+  const atlas = (await pngCodec()).decode(await readFile(new URL("./atlas.png", import.meta.url)));
   const sprites = new Map<string, Sprite>();
   const cut = (size: number, cls: number): Uint8Array => {
     const tile = data.atlas.tiles.find((candidate) => candidate.size === size);
@@ -90,7 +90,7 @@ export async function loadWorld(): Promise<World> {
     const out = new Uint8Array(size * size * 4);
     for (let y = 0; y < size; y++) {
       const start = ((top + y) * atlas.width + left) * 4;
-      out.set(atlas.framebuffer.subarray(start, start + size * 4), y * size * 4);
+      out.set(atlas.pixels.subarray(start, start + size * 4), y * size * 4);
     }
     return out;
   };
