@@ -30,6 +30,14 @@ export function lookup(): Promise<Graph> {
   return g.build();
 }
 
+/** `h + h` in fp16: h fp16 [n] -> sum fp16 [n]. */
+export function halves(): Promise<Graph> {
+  const g = new GraphBuilder("halves");
+  const h = g.input("h", "float16", ["n"]);
+  g.output("sum", g.node("Add", [h, h]), "float16", ["n"]);
+  return g.build();
+}
+
 /** `a + a` in int32, and whether it is over 6: a int32 [n] -> twice int32 [n], over bool [n]. */
 export function twice(): Promise<Graph> {
   const g = new GraphBuilder("twice");

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openEngine } from "../../../core/engine/choose.ts";
 import type { Engine, HostTensor, Provider, ResidentTensor } from "../../../core/engine/types.ts";
 import { describeWebGpu } from "./adapter.ts";
-import { classifier, determinant, lookup, twice } from "./graphs.ts";
+import { classifier, determinant, halves, lookup, twice } from "./graphs.ts";
 
 const ROWS = 6;
 const x: HostTensor = {
@@ -83,6 +83,14 @@ function contract(provider: Provider, options: { readonly allowSoftwareAdapter?:
     ]);
     expect(onHost(rows).dtype).toBe("float16");
     expect(onHost(rows).data).toEqual(Uint16Array.of(...[12, 13, 14, 3, 4, 5].map((i) => 0x3e00 + 16 * i)));
+  });
+
+  it("speaks fp16 in as raw words", async () => {
+    const session = await engine.load(await halves());
+    // 1, 1.5, -2 and the smallest normal number; twice each is one more in the exponent, at bit 10.
+    const words = Uint16Array.of(0x3c00, 0x3e00, 0xc000, 0x0400);
+    const { sum } = await session.run({ h: { dtype: "float16", dims: [4], data: words } }, ["sum"]);
+    expect(onHost(sum).data).toEqual(words.map((word) => word + 0x400));
   });
 
   it("speaks int32 and bool, one element too", async () => {
