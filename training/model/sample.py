@@ -104,7 +104,7 @@ def judge(pictures, records):
     with tempfile.TemporaryDirectory() as folder:
         pictures.tofile(pathlib.Path(folder) / "pictures.u8")
         (pathlib.Path(folder) / "metadata.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records))
-        line = subprocess.run(["deno", "run", "--allow-read", str(ROOT / "bench/scenes/judge_cli.ts"), folder],
+        line = subprocess.run(["deno", "run", "--allow-read", "--allow-env=IMAGESCRIPT_WASM_SIMD", str(ROOT / "bench/scenes/judge_cli.ts"), folder],
                               capture_output=True, text=True, check=True).stdout
     return json.loads(line)
 
