@@ -104,6 +104,12 @@ describe("draw", () => {
     expect(result.stderr).toContain(`error: ${error.message} (${code})\n  fix: ${error.fix}\n`);
   });
 
+  it("looks at the folder of --out before it opens the model", async () => {
+    const choices: InferenceOptions[] = [];
+    await collect(command(double(), choices), ["a dog", "--out", `${folder}/nowhere/a.png`]);
+    expect(choices).toEqual([]);
+  });
+
   it("exits 1 for a failure that nobody asked for, and says it", async () => {
     const result = await collect(command(double({ fail: new TypeError("the adapter was lost") })), ["a dog", "--json"]);
     expect(result.code).toBe(1);
