@@ -91,7 +91,6 @@ function jpeg(bytes: Uint8Array, view: DataView): ImageHeader {
     // Start of scan or end of image before any frame header.
     if (marker === 0xda || marker === 0xd9) break;
     const length = view.getUint16(at + 2);
-    if (length < 2) break;
     if (frame(marker)) {
       if (length < 8 || at + 9 > bytes.length) break;
       return { format: "jpeg", width: view.getUint16(at + 7), height: view.getUint16(at + 5) };

@@ -116,6 +116,13 @@ test.each(parity.filters)(
   },
 );
 
+test("top-p counts the mass of what top-k left", () => {
+  const logits = Float32Array.from([0.4, 0.3, 0.2, 0.1], Math.log);
+  // Of the two left the first has 0.57 of the mass; of all four it would have 0.4.
+  applyFilter(logits, { topK: 2, topP: 0.5 }, new FilterScratch(4));
+  expect([...logits.keys()].filter((id) => logits[id] !== -Infinity)).toEqual([0]);
+});
+
 test("filters at their neutral values touch nothing; at least one id always survives", () => {
   const logits = randomLogits(100, 4);
   const same = logits.slice();

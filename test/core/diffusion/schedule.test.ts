@@ -15,6 +15,32 @@ test("facts 12: 4096 positions in 16 steps at shift 5", () => {
   );
 });
 
+test("a count is the floor of an fp32 product: 0.7 x 100 is 70 there, and 69.99 in fp64 of the same fp32 0.7", () => {
+  expect(Math.floor(Math.fround(0.7) * 100)).toBe(69);
+  expect(counts(100, 10, "linear", 1)).toEqual(Array(10).fill(10));
+});
+
+test("the shift curve rounds each operation to fp32", () => {
+  const register = new Float32Array(1);
+  const rounded = (value: number) => {
+    register[0] = value;
+    return register[0];
+  };
+  let inDoubles = 0;
+  for (let i = 0; i <= 1000; i++) {
+    const t = rounded(i / 1000);
+    const below = rounded(1 + rounded(rounded(2.3) * t));
+    expect(curve("shift", t, 3.3)).toBe(rounded(rounded(rounded(3.3) * t) / below));
+    if (curve("shift", t, 3.3) !== rounded((3.3 * t) / (1 + 2.3 * t))) inDoubles++;
+  }
+  expect(inDoubles).toBeGreaterThan(50);
+});
+
+test("what the least of one a step costs is taken from the front of the list, before it is reversed", () => {
+  // Cosine, 8 positions in 5 steps: k = 0 2 5 7 8, c = 1 2 3 2 1, one too many: the first entry above 1 loses it.
+  expect(counts(8, 5, "cosine", 1)).toEqual([1, 2, 3, 1, 1]);
+});
+
 test("every schedule reveals every position once, and only `none` lets a step go empty", () => {
   for (const name of SCHEDULES) {
     for (const positions of [1, 2, 16, 255, 256, 1024, 4096]) {

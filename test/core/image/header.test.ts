@@ -33,6 +33,12 @@ test("a jpeg's frame header is found behind other segments and fill bytes, and t
   expect(readHeader(file.subarray(3))).toEqual({ format: "jpeg", width: 8, height: 8 });
 });
 
+test("a Huffman table before the frame header is not taken for one", () => {
+  const table = [0xff, 0xc4, 0x00, 0x0b, 0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88];
+  const inner = jpegFile([0]);
+  expect(readHeader(Uint8Array.from([...inner.slice(0, 2), ...table, ...inner.slice(2)])).width).toBe(8);
+});
+
 test.each([
   ["nothing", []],
   ["text", text("hello, this is no picture at all")],

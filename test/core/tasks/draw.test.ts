@@ -154,6 +154,7 @@ test("fold is pure, and refuses a delta that does not follow", async () => {
   expect(encodeDrawState(state)).toEqual(before);
   expect(() => draw.fold(next, delta)).toThrow(RangeError);
   expect(() => draw.fold(state, { ...delta, ids: delta.ids.slice(1) })).toThrow(RangeError);
+  expect(() => draw.fold(state, { ...delta, step: 2 })).toThrow(RangeError);
   const twice = delta.positions.slice().fill(delta.positions[0] ?? 0);
   if (twice.length > 1) expect(() => draw.fold(next, { ...delta, step: 2, positions: twice })).toThrow(RangeError);
   await expect(draw.result(next, model)).rejects.toThrow(RangeError);

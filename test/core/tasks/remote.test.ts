@@ -41,10 +41,14 @@ test("draws in flight take steps in turn, and none changes another's picture", a
   const alone: unknown[] = [];
   for (const seed of seeds) alone.push((await inference.draw({ ...input, seed })).picture);
   const log: number[] = [];
+  const start = performance.now();
   const together = await Promise.all(
     seeds.map((seed) => inference.draw({ ...input, seed }, { onStep: () => log.push(seed) })),
   );
+  const wall = (performance.now() - start) / 1000;
   expect(together.map(({ picture }) => picture)).toEqual(alone);
+  // Each counts its own turns only, so together they cannot exceed the time that passed.
+  expect(together.reduce((sum, { seconds }) => sum + seconds, 0)).toBeLessThanOrEqual(wall);
   expect(new Set(together.map(({ picture }) => picture.data.join())).size).toBe(3);
   for (let turn = 1; turn < 5; turn++) {
     expect(new Set(log.slice(3 * turn, 3 * turn + 3)), `turn ${turn} of ${log}`).toEqual(new Set(seeds));
