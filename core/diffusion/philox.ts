@@ -12,12 +12,11 @@ const MULTIPLIER_1 = 0xcd9e8d57;
 const WEYL_0 = 0x9e3779b9;
 const WEYL_1 = 0xbb67ae85;
 
-/** High words of the multipliers' halves; see the product below. */
+/** Halves of the multipliers, for products in 32-bit integers. */
 const M0_HIGH = MULTIPLIER_0 >>> 16;
 const M0_LOW = MULTIPLIER_0 & 0xffff;
 const M1_HIGH = MULTIPLIER_1 >>> 16;
 const M1_LOW = MULTIPLIER_1 & 0xffff;
-const SHIFT = 1 / 65536;
 
 /**
  * One block: four words for four counter words under a two-word key. All words are uint32, given as any number with
@@ -36,13 +35,13 @@ export function philox(
 ): void {
   let k0 = key0 | 0;
   let k1 = key1 | 0;
-  let [x0, x1, x2, x3] = [c0 | 0, c1 | 0, c2 | 0, c3 | 0];
+  let x0 = c0 | 0;
+  let x1 = c1 | 0;
+  let x2 = c2 | 0;
+  let x3 = c3 | 0;
   for (let round = 0; round < 10; round++) {
-    // The high word of a 32x32 product from two 16x32 ones: each is below 2^48, so a double holds it exactly.
-    const a = x0 >>> 0;
-    const b = x2 >>> 0;
-    const high0 = Math.floor((M0_HIGH * a + Math.floor(M0_LOW * a * SHIFT)) * SHIFT);
-    const high1 = Math.floor((M1_HIGH * b + Math.floor(M1_LOW * b * SHIFT)) * SHIFT);
+    const high0 = highWord(x0, M0_HIGH, M0_LOW);
+    const high1 = highWord(x2, M1_HIGH, M1_LOW);
     const low0 = Math.imul(MULTIPLIER_0, x0);
     const low1 = Math.imul(MULTIPLIER_1, x2);
     x0 = high1 ^ x1 ^ k0;
@@ -56,6 +55,15 @@ export function philox(
   out[1] = x1;
   out[2] = x2;
   out[3] = x3;
+}
+
+/** The upper 32 bits of a 32x32-bit product: schoolbook on 16-bit halves, no sum of which leaves 32 bits. */
+function highWord(x: number, high: number, low: number): number {
+  const xHigh = x >>> 16;
+  const xLow = x & 0xffff;
+  const middle = (Math.imul(xHigh, low) + (Math.imul(xLow, low) >>> 16)) | 0;
+  const other = (Math.imul(xLow, high) + (middle & 0xffff)) | 0;
+  return (Math.imul(xHigh, high) + (middle >>> 16) + (other >>> 16)) | 0;
 }
 
 /** A word as u in (0, 1): ((x >>> 9) + 0.5) 2^-23, exact in fp32. */

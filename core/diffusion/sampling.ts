@@ -32,7 +32,8 @@ export function argmax(logits: Float32Array): number {
 
 /**
  * Draws from softmax(logits / temperature): the argmax of l / temperature - ln(-ln u), equals by lower id. A block of
- * four candidates that could not win with the largest u there is costs no random number: the result is the same.
+ * four candidates that could not win with the largest u there is costs no random number, and a u that could not win with
+ * the largest logit costs no logarithm: the result is the same.
  *
  * @param logits [vocabulary]; -Infinity never wins
  * @param temperature at least 0; 0 is argmax
@@ -56,15 +57,20 @@ export function sample(
   let best = -Infinity;
   let bestId = first;
   let hopeless = -Infinity;
+  let hopelessDraw = 0;
+  const highest = (logits[first] as number) / temperature;
   const tryGroup = (group: number) => {
     draws.block(PHASE.candidate, step, position, group, block);
     const end = Math.min(4 * group + 4, size);
     for (let id = 4 * group; id < end; id++) {
-      const score = (logits[id] as number) / temperature + gumbel(block[id & 3] as number);
+      const u = block[id & 3] as number;
+      if (u < hopelessDraw) continue;
+      const score = (logits[id] as number) / temperature + gumbel(u);
       if (score > best || (score === best && id < bestId)) {
         best = score;
         bestId = id;
         hopeless = (best - most) * temperature;
+        hopelessDraw = Math.exp(-Math.exp(highest - best + SLACK));
       }
     }
   };
