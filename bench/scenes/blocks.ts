@@ -1,72 +1,116 @@
 /**
- * Pictures and sprites in blocks of 4x4 pixels, at which the judge compares them: fine enough to tell every icon from
- * every other, coarse enough not to mind the soft edges of a VQ decoder.
+ * Pictures and sprites in blocks of 4x4 pixels, at which the judge compares them. Both are smoothed alike, so that the
+ * soft edges of a VQ decoder make no difference; plain means over tokens (16 px) beside them tell whether a token is
+ * there at all.
  *
  * @module
  */
 import type { Picture } from "../../core/model/types.ts";
-import type { Sprite } from "./world.ts";
+import type { Rgb, Sprite } from "./world.ts";
 
+/** Pixels of a block's side, and blocks of a token's side. */
 export const BLOCK = 4;
+export const TOKEN = 4;
 
-/** Mean colours of a picture's blocks, [rows, columns, 3] in 0..255. */
-export interface Blocks {
-  readonly side: number;
-  readonly rgb: Float32Array;
-}
-
-export function blocksOf(picture: Picture): Blocks {
-  const side = picture.width / BLOCK;
-  const rgb = new Float32Array(side * side * 3);
-  for (let y = 0; y < picture.height; y++) {
-    for (let x = 0; x < picture.width; x++) {
-      const to = ((y >> 2) * side + (x >> 2)) * 3, from = (y * picture.width + x) * 3;
-      for (let c = 0; c < 3; c++) rgb[to + c] = (rgb[to + c] ?? 0) + (picture.data[from + c] ?? 0) / (BLOCK * BLOCK);
-    }
-  }
-  return { side, rgb };
-}
-
-/** A sprite's blocks: premultiplied colour [n, n, 3] in 0..255 and cover [n, n] in 0..1. */
-export interface Template {
+/** Means over a square grid: colours [side, side, 3] in 0..255; of a sprite premultiplied, with cover [side, side]. */
+export interface Grid {
   readonly side: number;
   readonly rgb: Float32Array;
   readonly cover: Float32Array;
-  /** Blocks that are at least half covered. */
-  readonly opaque: number;
 }
 
-export function templateOf(sprite: Sprite): Template {
-  const side = sprite.size / BLOCK;
-  const rgb = new Float32Array(side * side * 3), cover = new Float32Array(side * side);
-  for (let y = 0; y < sprite.size; y++) {
-    for (let x = 0; x < sprite.size; x++) {
-      const from = (y * sprite.size + x) * 4, to = (y >> 2) * side + (x >> 2);
-      const alpha = (sprite.data[from + 3] ?? 0) / 255 / (BLOCK * BLOCK);
-      cover[to] = (cover[to] ?? 0) + alpha;
-      for (let c = 0; c < 3; c++) rgb[to * 3 + c] = (rgb[to * 3 + c] ?? 0) + (sprite.data[from + c] ?? 0) * alpha;
+export interface Levels {
+  /** Smoothed over 3x3 blocks. */
+  readonly blocks: Grid;
+  readonly tokens: Grid;
+}
+
+export function levelsOfPicture({ width, data }: Picture): Levels {
+  return levels(width, (pixel, channel) => channel === 3 ? 1 : data[pixel * 3 + channel] as number);
+}
+
+export function levelsOfSprite({ size, data }: Sprite): Levels {
+  return levels(size, (pixel, channel) => {
+    const alpha = (data[pixel * 4 + 3] as number) / 255;
+    return channel === 3 ? alpha : (data[pixel * 4 + channel] as number) * alpha;
+  });
+}
+
+/** @param at value of a pixel's channel, premultiplied; channel 3 is the cover in 0..1 */
+function levels(width: number, at: (pixel: number, channel: number) => number): Levels {
+  const side = width / BLOCK;
+  const raw = emptyGrid(side);
+  for (let y = 0; y < width; y++) {
+    for (let x = 0; x < width; x++) {
+      const to = (y >> 2) * side + (x >> 2), pixel = y * width + x;
+      for (let c = 0; c < 3; c++) raw.rgb[to * 3 + c] = (raw.rgb[to * 3 + c] as number) + at(pixel, c) / 16;
+      raw.cover[to] = (raw.cover[to] as number) + at(pixel, 3) / 16;
     }
   }
-  return { side, rgb, cover, opaque: cover.reduce((sum, value) => sum + (value >= 0.5 ? 1 : 0), 0) };
+  const blocks = { side, rgb: smooth(raw.rgb, side, 3), cover: smooth(raw.cover, side, 1) };
+  return { blocks, tokens: tokensOf(raw) };
+}
+
+function emptyGrid(side: number): Grid {
+  return { side, rgb: new Float32Array(side * side * 3), cover: new Float32Array(side * side) };
+}
+
+function tokensOf({ side, rgb, cover }: Grid): Grid {
+  const out = emptyGrid(side / TOKEN), share = 1 / (TOKEN * TOKEN);
+  for (let y = 0; y < side; y++) {
+    for (let x = 0; x < side; x++) {
+      const from = y * side + x, to = Math.floor(y / TOKEN) * out.side + Math.floor(x / TOKEN);
+      for (let c = 0; c < 3; c++) {
+        out.rgb[to * 3 + c] = (out.rgb[to * 3 + c] as number) + (rgb[from * 3 + c] as number) * share;
+      }
+      out.cover[to] = (out.cover[to] as number) + (cover[from] as number) * share;
+    }
+  }
+  return out;
+}
+
+/** Weights 1 2 1 along both axes; the margin repeats. */
+function smooth(values: Float32Array, side: number, channels: number): Float32Array {
+  const along = (from: Float32Array, stepY: number, stepX: number): Float32Array => {
+    const out = new Float32Array(from.length), last = side - 1;
+    for (let y = 0; y < side; y++) {
+      for (let x = 0; x < side; x++) {
+        const before = (Math.max(0, y - stepY) * side + Math.max(0, x - stepX)) * channels;
+        const after = (Math.min(last, y + stepY) * side + Math.min(last, x + stepX)) * channels;
+        const here = (y * side + x) * channels;
+        for (let c = 0; c < channels; c++) {
+          out[here + c] =
+            ((from[before + c] as number) + 2 * (from[here + c] as number) + (from[after + c] as number)) / 4;
+        }
+      }
+    }
+    return out;
+  };
+  return along(along(values, 0, 1), 1, 0);
 }
 
 /** The plain colour that most of the picture has. */
-export function groundOf(picture: Picture): readonly [number, number, number] {
-  const counts = new Map<number, number>();
-  const key = (i: number) => {
-    const { data } = picture;
-    return (((data[i] ?? 0) >> 3) << 10) | (((data[i + 1] ?? 0) >> 3) << 5) | ((data[i + 2] ?? 0) >> 3);
-  };
-  let best = 0;
-  for (let i = 0; i < picture.data.length; i += 3) {
-    const count = (counts.get(key(i)) ?? 0) + 1;
-    counts.set(key(i), count);
-    if (count > (counts.get(best) ?? 0)) best = key(i);
+export function groundOf({ data }: Picture): Rgb {
+  // A noisy ground spreads over neighbouring bins, so the fullest bin is only where the search begins.
+  const counts = new Uint32Array(1 << 12);
+  const bin = (i: number) =>
+    ((data[i] as number) >> 4 << 8) | ((data[i + 1] as number) >> 4 << 4) | (data[i + 2] as number) >> 4;
+  for (let i = 0; i < data.length; i += 3) counts[bin(i)] = (counts[bin(i)] as number) + 1;
+  const fullest = counts.indexOf(counts.reduce((most, count) => Math.max(most, count), 0));
+  let center: Rgb = [(fullest >> 8) * 16 + 8, ((fullest >> 4) & 15) * 16 + 8, (fullest & 15) * 16 + 8];
+  for (let round = 0; round < 3; round++) {
+    const sum = [0, 0, 0];
+    let n = 0;
+    for (let i = 0; i < data.length; i += 3) {
+      const r = data[i] as number, g = data[i + 1] as number, b = data[i + 2] as number;
+      if (Math.max(Math.abs(r - center[0]), Math.abs(g - center[1]), Math.abs(b - center[2])) > 14) continue;
+      sum[0] = (sum[0] as number) + r;
+      sum[1] = (sum[1] as number) + g;
+      sum[2] = (sum[2] as number) + b;
+      n++;
+    }
+    if (n === 0) break;
+    center = [(sum[0] as number) / n, (sum[1] as number) / n, (sum[2] as number) / n];
   }
-  const sum: [number, number, number] = [0, 0, 0];
-  for (let i = 0; i < picture.data.length; i += 3) {
-    if (key(i) === best) { for (const c of [0, 1, 2] as const) sum[c] += picture.data[i + c] ?? 0; }
-  }
-  const n = counts.get(best) ?? 1;
-  return [sum[0] / n, sum[1] / n, sum[2] / n];
+  return center;
 }
