@@ -32,8 +32,14 @@ export async function findCpu(): Promise<Finding> {
   return { provider, usable: true, reason: `native addons are allowed on ${platform}` };
 }
 
+export interface CpuOptions {
+  readonly threads?: number;
+  /** Folder for profiles (ort.ts); profiling costs some per cent. */
+  readonly profile?: string;
+}
+
 /** @throws `cpu_unavailable`, `threads_out_of_range` */
-export async function openCpu(options: { readonly threads?: number }): Promise<Engine> {
+export async function openCpu(options: CpuOptions): Promise<Engine> {
   const finding = await findCpu();
   if (!finding.usable) throw unavailable("cpu_unavailable", finding);
   const threads = checkThreads(options.threads ?? (await defaultThreads()).threads);
@@ -56,6 +62,7 @@ export async function openCpu(options: { readonly threads?: number }): Promise<E
       logSeverityLevel: 3,
     },
     location: "cpu",
+    ...(options.profile === undefined ? {} : { profile: options.profile }),
   });
   await prove(engine);
   return engine;

@@ -21,6 +21,8 @@ export interface Runtime {
   readonly location: "cpu" | "gpu-buffer";
   /** Copies GPU outputs to the host, all in one read. Only with `location: "gpu-buffer"`. */
   readonly download?: (tensors: readonly OrtTensor[]) => Promise<readonly HostTensor[]>;
+  /** Folder for a profile of each session, in the runtime's own JSON, written when the session is released. */
+  readonly profile?: string;
   /** Why the device is gone, once it is. */
   readonly lost?: () => string | undefined;
 }

@@ -55,11 +55,12 @@ export class OrtEngine implements Engine {
   }
 
   async #create(graph: Graph): Promise<OrtSession> {
-    const { ort, info, sessionOptions, location } = this.#runtime;
+    const { ort, info, sessionOptions, location, profile } = this.#runtime;
     const wholly = location === "gpu-buffer" && graph.cpuNodes === undefined;
     const options: OrtSessionOptions = {
       ...sessionOptions,
       ...(graph.externalData === undefined ? {} : { externalData: graph.externalData.map((file) => ({ ...file })) }),
+      ...(profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: `${profile}/${graph.name}` }),
       ...(wholly ? { extra: { session: { disable_cpu_ep_fallback: "1" } } } : {}),
     };
     try {

@@ -41,6 +41,7 @@ export class GuardedSession implements Session {
 
   release(): Promise<void> {
     this.#release ??= exclusive(async () => {
+      if (this.#runtime.profile !== undefined) this.#raw.endProfiling();
       await this.#raw.release();
       this.#released();
     });

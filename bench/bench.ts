@@ -1,0 +1,22 @@
+/**
+ * `deno task bench NAME [flags]`: measurements by name.
+ *
+ * @module
+ */
+import { UnmaskError } from "../core/errors.ts";
+import { type Command, main } from "../commands/lib/command.ts";
+import { drawBench } from "./draw.ts";
+
+const BENCHES: Readonly<Record<string, Command>> = { draw: drawBench };
+
+export const benchCommand: Command = async ([name, ...args], context) => {
+  const bench = name !== undefined && Object.hasOwn(BENCHES, name) ? BENCHES[name] : undefined;
+  if (bench !== undefined) return await bench(args, context);
+  throw new UnmaskError({
+    code: "bench_unknown",
+    message: name === undefined ? "no benchmark is named" : "there is no benchmark of that name",
+    fix: `use deno task bench ${Object.keys(BENCHES).join(" | ")}`,
+  });
+};
+
+if (import.meta.main) await main(benchCommand);
