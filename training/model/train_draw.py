@@ -82,9 +82,11 @@ def trained(model):
     return matrices, rest
 
 
-def helper(model, buffer, count, step_now, lock, options):
+def helper(model, buffer, count, lock, options):
     """Adds gradients of batches of its own to a shared buffer, as fast as its core allows."""
     os.nice(options.helper_nice)
+    if options.helper_core is not None:
+        os.sched_setaffinity(0, {options.helper_core})
     torch.set_num_threads(1)
     draws = Draws(options.seed + 1000)
     parameters = [p for part in trained(model) for p in part]
@@ -111,6 +113,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--helpers", type=int, default=0)
     parser.add_argument("--helper-nice", type=int, default=5)
+    parser.add_argument("--helper-core", type=int)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--init", type=pathlib.Path, help="start from this checkpoint's weights (new optimizer)")
     parser.add_argument("--out", type=pathlib.Path, default=HERE.parent / "runs/draw")
@@ -147,7 +150,7 @@ def main() -> None:
         for b in buffer:
             b.share_memory_()
         for _ in range(options.helpers):
-            worker = mp.Process(target=helper, args=(model, buffer, count, None, lock, options), daemon=True)
+            worker = mp.Process(target=helper, args=(model, buffer, count, lock, options), daemon=True)
             worker.start()
             workers.append(worker)
     rates = [(g, rate) for o, rate in ((muon, options.rate), (adam, options.adam)) for g in o.param_groups]

@@ -104,7 +104,7 @@ def main() -> None:
                                                                  betas=(0.9, 0.98))]
     step, spent = 0, 0.0
     if path.exists():
-        saved = torch.load(path)
+        saved = torch.load(path, weights_only=True)
         vq.load_state_dict(saved["model"], strict=False)
         for optimizer, state in zip(optimizers, saved["optimizers"]):
             optimizer.load_state_dict(state)
