@@ -7,7 +7,7 @@
 import { z } from "zod";
 import { UnmaskError } from "../errors.ts";
 import { parseVqConfig, type VqConfig } from "./vq_config.ts";
-import { type VisionConfig, visionConfig, visionSchema } from "./vision_config.ts";
+import { pinpointsSchema, type VisionConfig, visionConfig, visionSchema } from "./vision_config.ts";
 
 /** Sizes and switches of the network. Widths are in components, positions in tokens. */
 export interface ModelConfig {
@@ -74,6 +74,7 @@ const schema = z.object({
   mm_vision_tower: z.string().nullish(),
   mm_vision_select_layer: z.int().negative().default(-2),
   vision_config: visionSchema.optional(),
+  image_grid_pinpoints: pinpointsSchema.optional(),
 });
 
 /** Keys that may be absent; if present they must have one of these values. */
@@ -168,6 +169,16 @@ export function parseConfig(json: unknown, vqJson: unknown, file = "config.json"
       "native_resolution",
     );
   }
+  const { vision_config: vision, image_grid_pinpoints: pinpoints } = c;
+  const side = vision?.image_size ?? visionSchema.parse({}).image_size;
+  if (pinpoints?.flat().some((pixels) => pixels % side !== 0)) {
+    throw invalid(
+      file,
+      `image_grid_pinpoints are no multiples of the tower's ${side} pixels`,
+      "use whole views",
+      "image_grid_pinpoints",
+    );
+  }
   return {
     dModel: c.d_model,
     dModelGen: c.d_model_gen,
@@ -192,7 +203,11 @@ export function parseConfig(json: unknown, vqJson: unknown, file = "config.json"
     grid: c.native_resolution / vq.factor,
     vq,
     vision: c.vision_config !== undefined || c.mm_vision_tower
-      ? visionConfig(c.vision_config ?? visionSchema.parse({}), c.mm_vision_select_layer)
+      ? visionConfig(
+        c.vision_config ?? visionSchema.parse({}),
+        c.mm_vision_select_layer,
+        c.image_grid_pinpoints,
+      )
       : undefined,
   };
 }

@@ -6,23 +6,30 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { UnmaskError } from "../errors.ts";
-import type { Engine, HostTensor, ResidentTensor, Session } from "../engine/types.ts";
-import { cornerRows, gridOf, pickCells } from "./cells.ts";
+import type { Engine, HostTensor, Session } from "../engine/types.ts";
+import { cornerRows, type Grid, gridOf, pickCells } from "./cells.ts";
+import { TOKENS } from "./chat_template.ts";
 import type { ModelConfig } from "./config.ts";
+import { drawFeeds } from "./draw_feeds.ts";
 import { TextEmbedding } from "./embedding.ts";
 import { openFolder } from "./folder.ts";
 import { drawGraph } from "./graphs/draw.ts";
 import { foldGraph } from "./graphs/fold_tables.ts";
-import { cacheNames, promptGraph } from "./graphs/prompt.ts";
+import { promptGraph } from "./graphs/prompt.ts";
+import { promptOutputs, sourceFeeds, sourcePromptGraph } from "./graphs/source_prompt.ts";
 import { latentShape } from "./graphs/vq_blocks.ts";
 import { vqDecodeGraph } from "./graphs/vq_decode.ts";
 import { vqEncodeGraph } from "./graphs/vq_encode.ts";
 import { foldedRows, type FoldedTables } from "./graphs/vq_tokens.ts";
 import type { Part } from "./layout.ts";
+import { Lazy } from "./lazy.ts";
+import { hostFloats } from "./outputs.ts";
 import { fromPlanes, toPlanes } from "./pixels.ts";
-import { type Feeds, OpenPrompt, positionRows } from "./prompt_cache.ts";
+import { type Feeds, OpenPrompt, positionRows, PromptGroups, textPlaces } from "./prompt_cache.ts";
+import { groupRows, type RowGroup } from "./row_groups.ts";
 import { createTokenizer } from "./tokenizer.ts";
-import type { Model, Picture, PromptCache, Tokenizer } from "./types.ts";
+import type { Model, Picture, PromptCache, PromptPictures, Tokenizer, Understanding } from "./types.ts";
+import { createUnderstanding } from "./understanding.ts";
 import type { TensorSource } from "./weights.ts";
 
 export interface OpenModelOptions {
@@ -89,7 +96,7 @@ export async function createModel(source: ModelSource): Promise<Model> {
     const prompt = config.promptAttention === "prefix" ? await load(promptGraph(config, weights)) : undefined;
     const draw = await load(drawGraph(config, weights, { attention: config.promptAttention, tables }));
     const decode = await load(vqDecodeGraph(config.vq, weights));
-    return new Network(source, { prompt, draw, decode }, loaded);
+    return new Network(source, { prompt, draw, decode }, tables, loaded);
   } catch (error) {
     for (const session of loaded) await session.release();
     throw error;
@@ -103,7 +110,7 @@ export async function foldTables(config: ModelConfig, weights: TensorSource, eng
     const count = foldedRows(config);
     const data = await weights.readRows("model.gen_embedding.0.weight", 0, count);
     const rows: HostTensor = { dtype: "float32", dims: [count, config.dModelGen], data };
-    return await floats(await session.run({ rows }, ["tables"]), "tables");
+    return await hostFloats(await session.run({ rows }, ["tables"]), "tables");
   } finally {
     await session.release();
   }
@@ -119,68 +126,113 @@ interface Sessions {
 class Network implements Model {
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
+  readonly understanding: Understanding;
   #source: ModelSource;
   #sessions: Sessions;
   #loaded: Session[];
-  #encode: Promise<Session> | undefined;
+  #encode: Lazy<Session>;
+  /** Two graphs of edits with `prefix` attention. */
+  #sourcePrompt: Lazy<Session>;
+  #sourceDraw: Lazy<Session>;
   #embedding: TextEmbedding;
 
-  constructor(source: ModelSource, sessions: Sessions, loaded: Session[]) {
+  constructor(source: ModelSource, sessions: Sessions, tables: FoldedTables, loaded: Session[]) {
     this.config = source.config;
     this.tokenizer = source.tokenizer;
     this.#source = source;
     this.#sessions = sessions;
     this.#loaded = loaded;
     this.#embedding = new TextEmbedding(source.config, source.weights);
+    this.understanding = createUnderstanding(source);
+    const { config, weights } = source;
+    this.#encode = this.#lazy(() => vqEncodeGraph(config.vq, weights));
+    this.#sourcePrompt = this.#lazy(() => sourcePromptGraph(config, weights, tables));
+    this.#sourceDraw = this.#lazy(() =>
+      drawGraph(config, weights, { attention: "prefix", tables, sourceCached: true })
+    );
   }
 
   get info() {
     return this.#source.engine.info;
   }
 
-  async prompt(rows: readonly Int32Array[], suffix: Int32Array = new Int32Array()): Promise<PromptCache> {
+  async prompt(
+    rows: readonly Int32Array[],
+    suffix: Int32Array | readonly Int32Array[] = new Int32Array(),
+    pictures: PromptPictures = {},
+  ): Promise<PromptCache> {
     const length = rows[0]?.length ?? 0;
     if (length === 0) throw new RangeError("a prompt has at least one row of at least one token");
-    const session = this.#sessions.prompt;
-    if (session === undefined) {
-      const whole = rows.map((row) => Int32Array.of(...row, ...suffix));
-      return new OpenPrompt(rows.length, length, suffix.length, { embeddings: await this.#embedding.lookUp(whole) });
-    }
-    if (suffix.length > 0) throw new RangeError("with prefix attention the sequence ends with the last image token");
     this.#checkLength(length);
-    const names = Array.from({ length: this.config.jointLayers }, (_, layer) => Object.values(cacheNames(layer)))
-      .flat();
-    const feeds = {
-      embeddings: await this.#embedding.lookUp(rows),
-      positions: positionRows(rows.length, length, (index) => index),
+    const suffixes = suffix instanceof Int32Array ? rows.map(() => suffix) : suffix;
+    const groups: { prompt: OpenPrompt; rows: readonly number[] }[] = [];
+    try {
+      for (const group of groupRows(this.config, rows, this.#sourceToken(pictures), pictures.source)) {
+        groups.push({ prompt: await this.#openPrompt(group, suffixes, pictures.features), rows: group.members });
+      }
+    } catch (error) {
+      for (const { prompt } of groups) prompt.release();
+      throw error;
+    }
+    return new PromptGroups(groups);
+  }
+
+  #sourceToken({ source }: PromptPictures): number | undefined {
+    return source === undefined ? undefined : this.tokenizer.id(TOKENS.sourceImage);
+  }
+
+  async #openPrompt(
+    { members, rows, text, source }: RowGroup,
+    suffixes: readonly Int32Array[],
+    features: Float32Array | undefined,
+  ): Promise<OpenPrompt> {
+    const length = rows[0]?.length ?? 0;
+    const after = members.map((row) => suffixes[row] ?? new Int32Array());
+    const suffix = after[0]?.length ?? 0;
+    if (this.config.promptAttention === "full") {
+      const whole = text.map((row, index) => Int32Array.of(...row, ...after[index] ?? []));
+      const embeddings = await this.#embedding.lookUp(whole, features);
+      return new OpenPrompt(rows.length, length, suffix, { embeddings }, source);
+    }
+    if (suffix > 0) throw new RangeError("with prefix attention the sequence ends with the last image token");
+    const places = textPlaces(length, source);
+    const feeds: Feeds = {
+      embeddings: await this.#embedding.lookUp(text, features),
+      positions: positionRows(rows.length, places.length, (index) => places[index] ?? 0),
     };
-    return new OpenPrompt(rows.length, length, 0, await session.run(feeds, names, names));
+    if (source === undefined) {
+      const session = this.#sessions.prompt;
+      if (session === undefined) throw new RangeError("the prompt graph is not loaded");
+      const names = promptOutputs(this.config.jointLayers);
+      return new OpenPrompt(rows.length, length, 0, await session.run(feeds, names, names));
+    }
+    const session = await this.#sourcePrompt.get();
+    const names = promptOutputs(this.config.layers);
+    const outputs = await session.run({ ...feeds, ...sourceFeeds(source, rows.length) }, names, names);
+    return new OpenPrompt(rows.length, length, 0, outputs, source);
   }
 
   async draw(cache: PromptCache, ids: Uint16Array, positions: Uint32Array, width?: number): Promise<Float32Array[]> {
-    if (!(cache instanceof OpenPrompt)) throw new RangeError("draw takes what this model's prompt() gave");
+    if (!(cache instanceof PromptGroups)) throw new RangeError("draw takes what this model's prompt() gave");
     if (positions.length === 0) return Array.from({ length: cache.rows }, () => new Float32Array());
-    const grid = gridOf(ids.length, width);
-    const cells = ids.length / 4;
-    this.#checkLength(cache.total(cells));
-    const chosen = pickCells(positions, grid);
-    const feeds: Feeds = {
-      corner_rows: cornerRows(ids, grid, foldedRows(this.config)),
-      once_positions: positionRows(1, cells, (index) => cache.length + index),
-      positions: positionRows(cache.rows, cells, (index) => cache.length + index),
-      row_ones: { dtype: "float32", dims: [cache.rows, 1, 1], data: new Float32Array(cache.rows).fill(1) },
-      cells: { dtype: "int32", dims: [chosen.cells.length], data: chosen.cells },
-      cell_positions: positionRows(
-        cache.rows,
-        chosen.cells.length,
-        (index) => cache.length + (chosen.cells[index] ?? 0),
-      ),
-      picks: { dtype: "int32", dims: [positions.length], data: chosen.picks },
-      ...cache.feeds(cells),
-    };
-    const all = await floats(await this.#sessions.draw.run(feeds, ["logits"]), "logits");
+    const result: Float32Array[] = [];
+    for (const { prompt, rows } of cache.groups) {
+      const logits = await this.#drawRows(prompt, ids, positions, gridOf(ids.length, width));
+      for (const [index, row] of rows.entries()) result[row] = logits[index] ?? new Float32Array();
+    }
+    return result;
+  }
+
+  async #drawRows(prompt: OpenPrompt, ids: Uint16Array, positions: Uint32Array, grid: Grid): Promise<Float32Array[]> {
+    const target = ids.length / 4;
+    this.#checkLength(prompt.total(target));
+    const session = prompt.source === undefined || prompt.liveSource !== undefined
+      ? this.#sessions.draw
+      : await this.#sourceDraw.get();
+    const feeds = drawFeeds(prompt, cornerRows(ids, grid, foldedRows(this.config)), pickCells(positions, grid));
+    const all = await hostFloats(await session.run(feeds, ["logits"]), "logits");
     const size = positions.length * this.config.vqCodes;
-    return Array.from({ length: cache.rows }, (_, row) => all.subarray(row * size, (row + 1) * size));
+    return Array.from({ length: prompt.rows }, (_, row) => all.subarray(row * size, (row + 1) * size));
   }
 
   async decode(ids: Uint16Array, width?: number): Promise<Picture> {
@@ -192,7 +244,7 @@ class Network implements Model {
       ids: { dtype: "int32", dims: [1, grid.height, grid.width], data },
       ...latentShape(this.config.vq, grid.height, grid.width),
     };
-    const planes = await floats(await this.#sessions.decode.run(feeds, ["picture"]), "picture");
+    const planes = await hostFloats(await this.#sessions.decode.run(feeds, ["picture"]), "picture");
     return fromPlanes(planes, grid.width * this.config.vq.factor, grid.height * this.config.vq.factor);
   }
 
@@ -205,11 +257,7 @@ class Network implements Model {
         fix: `resize it to multiples of ${factor}`,
       });
     }
-    this.#encode ??= this.#loadEncoder().catch((error: unknown) => {
-      this.#encode = undefined; // the next call tries again
-      throw error;
-    });
-    const session = await this.#encode;
+    const session = await this.#encode.get();
     const shape = latentShape(this.config.vq, picture.height / factor, picture.width / factor);
     const { ids } = await session.run({ picture: toPlanes(picture), ...shape }, ["ids"]);
     if (ids === undefined) throw new RangeError("vq_encode gave no ids");
@@ -217,14 +265,16 @@ class Network implements Model {
     return Uint16Array.from(host.data as BigInt64Array, Number);
   }
 
-  async #loadEncoder(): Promise<Session> {
-    const { engine, weights } = this.#source;
-    const session = await engine.load(await vqEncodeGraph(this.config.vq, weights));
-    this.#loaded.push(session);
-    return session;
+  #lazy(graph: () => ReturnType<typeof promptGraph>): Lazy<Session> {
+    return new Lazy(async () => {
+      const session = await this.#source.engine.load(await graph());
+      this.#loaded.push(session);
+      return session;
+    });
   }
 
   async close(): Promise<void> {
+    await this.understanding.close();
     for (const session of this.#loaded.splice(0)) await session.release();
     await this.#source.dispose?.();
   }
@@ -238,15 +288,4 @@ class Network implements Model {
       param: "prompt",
     });
   }
-}
-
-async function floats(
-  outputs: Record<string, HostTensor | ResidentTensor>,
-  name: string,
-): Promise<Float32Array> {
-  const tensor = outputs[name];
-  if (tensor === undefined) throw new RangeError(`the graph gave no ${name}`);
-  const { data } = "read" in tensor ? await tensor.read() : tensor;
-  if (!(data instanceof Float32Array)) throw new RangeError(`${name} is not fp32`);
-  return data;
 }

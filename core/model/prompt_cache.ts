@@ -17,38 +17,84 @@ export function positionRows(rows: number, n: number, of: (index: number) => num
   return { dtype: "int64", dims: [rows, n], data };
 }
 
-/** The cache that `model.ts` gives out; nothing else makes one. */
+/** VQ tokens of a source picture among a prompt's tokens. */
+export interface SourceCells {
+  /** int32 [cells * 4], as `cornerRows` gives it. */
+  readonly cornerRows: Int32Array;
+  /** Their places in the prompt, in order. */
+  readonly places: Uint32Array;
+}
+
+/** Rows that are computed together: all with a source picture, or all without. */
 export class OpenPrompt implements PromptCache {
   readonly rows: number;
   readonly length: number;
   /** Tokens after the image. */
-  readonly #suffix: number;
+  readonly suffix: number;
+  readonly source: SourceCells | undefined;
   #tensors: Feeds;
   #released = false;
 
-  constructor(rows: number, length: number, suffix: number, tensors: Feeds) {
+  /**
+   * @param tensors keys and values (`prefix`), or the `embeddings` of text and suffix (`full`)
+   * @param length tokens of the whole prompt, source tokens included
+   */
+  constructor(rows: number, length: number, suffix: number, tensors: Feeds, source?: SourceCells) {
     this.rows = rows;
     this.length = length;
-    this.#suffix = suffix;
+    this.suffix = suffix;
+    this.source = source;
     this.#tensors = tensors;
   }
 
   /** Tokens of the whole sequence with a picture of `cells` tokens. */
   total(cells: number): number {
-    return this.length + cells + this.#suffix;
+    return this.length + cells + this.suffix;
+  }
+
+  /** The source's cells that the draw graph runs again in each step: none where they are cached. */
+  get liveSource(): SourceCells | undefined {
+    return "embeddings" in this.#tensors ? this.source : undefined;
   }
 
   /** The draw graph's prompt inputs, for a picture of `cells` tokens. */
   feeds(cells: number): Feeds {
     if (this.#released) throw new RangeError("this prompt was released");
     if (!("embeddings" in this.#tensors)) return this.#tensors;
-    const place = (index: number) => index < this.length ? index : index + cells;
-    return { ...this.#tensors, text_positions: positionRows(this.rows, this.length + this.#suffix, place) };
+    const text = textPlaces(this.length, this.source);
+    const place = (index: number) => text[index] ?? index - text.length + this.length + cells;
+    return { ...this.#tensors, text_positions: positionRows(this.rows, text.length + this.suffix, place) };
   }
 
   release(): void {
     if (this.#released) return;
     this.#released = true;
     for (const tensor of Object.values(this.#tensors)) if ("release" in tensor) tensor.release();
+  }
+}
+
+/** Places of a prompt that are not its source's. */
+export function textPlaces(length: number, source: SourceCells | undefined): Uint32Array {
+  const all = Uint32Array.from({ length }, (_, place) => place);
+  if (source === undefined) return all;
+  const taken = new Set(source.places);
+  return all.filter((place) => !taken.has(place));
+}
+
+/** The cache that `model.ts` gives out; nothing else makes one. */
+export class PromptGroups implements PromptCache {
+  readonly rows: number;
+  readonly length: number;
+  /** Each with the rows that it holds. */
+  readonly groups: readonly { readonly prompt: OpenPrompt; readonly rows: readonly number[] }[];
+
+  constructor(groups: PromptGroups["groups"]) {
+    this.groups = groups;
+    this.rows = groups.reduce((sum, { rows }) => sum + rows.length, 0);
+    this.length = groups[0]?.prompt.length ?? 0;
+  }
+
+  release(): void {
+    for (const { prompt } of this.groups) prompt.release();
   }
 }

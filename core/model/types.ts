@@ -32,6 +32,48 @@ export interface Picture {
   readonly data: Uint8Array;
 }
 
+/** Token ids with what stands at their picture places. */
+export interface TextInput {
+  /** `IMAGE_ID` (chat_template.ts) at picture tokens. */
+  readonly ids: Int32Array;
+  /** fp32 [picture tokens, dModel], in order; from `Understanding.look`. */
+  readonly features?: Float32Array;
+}
+
+/** The keys and values of a prompt in every layer of the understanding branch. */
+export interface TextCache {
+  /** Tokens; the next token's position. */
+  readonly length: number;
+  release(): void;
+}
+
+/** Seeing, answering, pointing (facts 6.5, 6.6). Loads each of its graphs when it is first needed. */
+export interface Understanding {
+  /**
+   * A picture as tokens, fp32 [tokens, dModel], newlines included: `tiles` if it is alone in its prompt, `single` if it is
+   * one of several (facts 7). @throws {UnmaskError} `part_missing`
+   */
+  look(picture: Picture, look?: "tiles" | "single"): Promise<Float32Array>;
+  /** A prompt that sees only itself (prefix cache). */
+  read(input: TextInput): Promise<TextCache>;
+  /**
+   * Logits fp32 [asked, vocabulary] at places of `input`. With a cache `input` is what follows the cached prompt and sees
+   * it and itself; without one it is the whole sequence.
+   */
+  words(cache: TextCache | undefined, input: TextInput, asked: Uint32Array): Promise<Float32Array>;
+  /** The same over the LOC tokens only, fp32 [asked, locTokens]; the words of the LM head are never loaded. */
+  locations(cache: TextCache | undefined, input: TextInput, asked: Uint32Array): Promise<Float32Array>;
+  close(): Promise<void>;
+}
+
+/** Pictures in a drawing's prompt (facts 5, 6.4, 6.7). */
+export interface PromptPictures {
+  /** fp32 [picture tokens, dModel] for a row's `IMAGE_ID` places, in order; from `Understanding.look`. */
+  readonly features?: Float32Array;
+  /** The picture that is edited: it stands, cell by cell, at a row's `<|reserved_token_6|>` places, all or none. */
+  readonly source?: { readonly ids: Uint16Array; readonly width?: number };
+}
+
 export interface Model {
   readonly config: ModelConfig;
   readonly info: EngineInfo;
@@ -39,9 +81,13 @@ export interface Model {
   /**
    * Keys and values of 1-3 rows of token ids of equal length, everything before the first image token. A masked prompt
    * (unconditional) is `config.maskTokenId` in every masked place. `suffix`: what follows the last image token in every
-   * row; only `full` attention has one (facts 3.2, quirk 1), `prefix` sequences end with the image.
+   * row, or row by row; only `full` attention has one (facts 3.2, quirk 1), `prefix` sequences end with the image.
    */
-  prompt(rows: readonly Int32Array[], suffix?: Int32Array): Promise<PromptCache>;
+  prompt(
+    rows: readonly Int32Array[],
+    suffix?: Int32Array | readonly Int32Array[],
+    pictures?: PromptPictures,
+  ): Promise<PromptCache>;
   /**
    * VQ logits of one image at `positions` only, a row of [positions, vqCodes] fp32 for each row of the cache.
    * `ids`: VQ ids on any grid of even sides, `config.vqMaskId` where masked, row-major; `width`: its width, by default
@@ -57,5 +103,7 @@ export interface Model {
   decode(ids: Uint16Array, width?: number): Promise<Picture>;
   /** Pixels to VQ ids, row-major (facts 2.6); the picture's sides are multiples of `config.vq.factor`. */
   encode(picture: Picture): Promise<Uint16Array>;
+  /** The part that sees and answers; nothing of it is loaded before it is used. Closed with the model. */
+  readonly understanding: Understanding;
   close(): Promise<void>;
 }

@@ -17,6 +17,18 @@ export interface VisionConfig {
   /** Layers that run: the last one and the pooling head are never built. */
   readonly layers: number;
   readonly layerNormEpsilon: number;
+  /** Sizes [width, height] in pixels that a picture may be cut to views from, multiples of `imageSize`. */
+  readonly pinpoints: readonly (readonly [width: number, height: number])[];
+}
+
+/** Patches along a view's side. */
+export function patchesAcross({ imageSize, patchSize }: VisionConfig): number {
+  return Math.floor(imageSize / patchSize);
+}
+
+/** Pooled cells along a view's side: the pooling is a 2x2 convolution of stride 2 without padding. */
+export function cellsAcross(config: VisionConfig): number {
+  return Math.floor(patchesAcross(config) / 2);
 }
 
 const size = z.int().positive();
@@ -33,8 +45,20 @@ export const visionSchema = z.object({
   layer_norm_eps: z.number().positive().default(1e-6),
 });
 
-/** `selectLayer`: -2 keeps all layers but the last. */
-export function visionConfig(values: z.infer<typeof visionSchema>, selectLayer: number): VisionConfig {
+/** Published `image_grid_pinpoints`, in views. */
+const PINPOINT_VIEWS = [[1, 2], [2, 1], [2, 2], [3, 1], [1, 3]] as const;
+
+export const pinpointsSchema = z.array(z.tuple([size, size])).min(1);
+
+/**
+ * @param selectLayer -2 keeps all layers but the last
+ * @param pinpoints `image_grid_pinpoints`; by default the published ones, scaled to this tower's views
+ */
+export function visionConfig(
+  values: z.infer<typeof visionSchema>,
+  selectLayer: number,
+  pinpoints?: z.infer<typeof pinpointsSchema>,
+): VisionConfig {
   return {
     imageSize: values.image_size,
     patchSize: values.patch_size,
@@ -43,5 +67,6 @@ export function visionConfig(values: z.infer<typeof visionSchema>, selectLayer: 
     heads: values.num_attention_heads,
     layers: values.num_hidden_layers + 1 + selectLayer,
     layerNormEpsilon: values.layer_norm_eps,
+    pinpoints: pinpoints ?? PINPOINT_VIEWS.map(([x, y]) => [x * values.image_size, y * values.image_size] as const),
   };
 }

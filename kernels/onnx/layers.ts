@@ -4,7 +4,7 @@
  * @module
  */
 import type { GraphBuilder, Value } from "./graph.ts";
-import { matmul, multiply, silu } from "./ops.ts";
+import { add, matmul, multiply, silu } from "./ops.ts";
 
 /** A named weight, loaded when the graph is built. */
 export interface Parameter {
@@ -41,6 +41,19 @@ export function linear(g: GraphBuilder, x: Value, weight: Parameter): Value {
     async () => transposeMatrix(await weight.load(), rows, columns),
   );
   return matmul(g, x, transposed);
+}
+
+/** Mean 0 and variance 1 over the last axis, then scaled and shifted, in fp32. */
+export function layerNorm(g: GraphBuilder, x: Value, weight: Parameter, bias: Parameter, epsilon: number): Value {
+  return g.node("LayerNormalization", [x, parameter(g, weight), parameter(g, bias)], {
+    axis: { integer: -1 },
+    epsilon: { float: epsilon },
+  });
+}
+
+/** {@link linear} with a bias [out]. */
+export function affine(g: GraphBuilder, x: Value, weight: Parameter, bias: Parameter): Value {
+  return add(g, linear(g, x, weight), parameter(g, bias));
 }
 
 /** down(silu(gate(x)) * up(x)). */

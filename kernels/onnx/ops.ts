@@ -56,6 +56,16 @@ export function silu(g: GraphBuilder, value: Value): Value {
   return multiply(g, value, g.node("Sigmoid", [value]));
 }
 
+/** x * Phi(x), by the error function. */
+export function gelu(g: GraphBuilder, value: Value): Value {
+  return g.node("Gelu", [value], {}, "com.microsoft");
+}
+
+/** GELU with tanh in place of the error function. */
+export function geluTanh(g: GraphBuilder, value: Value): Value {
+  return g.node("FastGelu", [value], {}, "com.microsoft");
+}
+
 /** Index of the largest entry of the last axis, which disappears: int64. */
 export function argmax(g: GraphBuilder, value: Value): Value {
   return g.node("ArgMax", [value], { axis: { integer: -1 }, keepdims: { integer: 0 } });

@@ -57,10 +57,15 @@ export class Branch {
     return rotate(this.#g, linear(this.#g, normed, this.#weight(layer, "q_proj")), positions, this.#tables);
   }
 
+  /** Offers `block{i}.keys.{text|gen}` (before rotation) and `block{i}.values.{text|gen}`. */
   keysValues(layer: number, normed: Value, positions: Value): KeysValues {
+    const g = this.#g;
+    const kind = this.#suffix === "" ? "text" : "gen";
+    const shape = [`rows.${kind}`, `tokens.${kind}`, this.#config.dModel];
+    const keys = linear(g, normed, this.#weight(layer, "k_proj"));
     return {
-      keys: rotate(this.#g, linear(this.#g, normed, this.#weight(layer, "k_proj")), positions, this.#tables),
-      values: linear(this.#g, normed, this.#weight(layer, "v_proj")),
+      keys: rotate(g, g.observe(`block${layer}.keys.${kind}`, keys, shape), positions, this.#tables),
+      values: g.observe(`block${layer}.values.${kind}`, linear(g, normed, this.#weight(layer, "v_proj")), shape),
     };
   }
 

@@ -22,6 +22,8 @@ export interface DrawGraphOptions {
   readonly attention: "prefix" | "full";
   /** From the fold graph (fold_tables.ts). */
   readonly tables: FoldedTables;
+  /** Prefix only: the prompt holds VQ tokens of a source picture, which split layers see. @default {false} */
+  readonly sourceCached?: boolean;
   /**
    * `gen_embedding`, `downsample`, `gen_tokens`, `block{i}.gen` [rows, cells, dModelGen], `ln_f.gen`, `upsample`,
    * `gen_predictor_2`; with full attention also `block{i}.text` [rows, tokens, dModel] and `ln_f.text`.
@@ -36,8 +38,11 @@ export interface DrawGraphOptions {
  * - `row_ones` fp32 [rows, 1, 1]: ones; layer 0 is computed once and repeated to the rows
  * - `cells` int32 [chosen]: cells with a revealed position; `cell_positions` int64 [rows, chosen]
  * - `picks` int32 [picks]: index into `cells` * 4 + corner
- * - prefix: `keys.i`, `values.i` fp32 [rows, tokens, dModel] for each joint layer
+ * - prefix: `keys.i`, `values.i` fp32 [rows, tokens, dModel] for each joint layer; with a cached source also
+ *   [rows, sourceTokens, dModel] for each split layer
  * - full: `embeddings` fp32 [rows, tokens, dModel], `text_positions` int64 [rows, tokens]: prefix and suffix
+ *
+ * With full attention a source picture's cells stand among `corner_rows` and positions; nothing else tells them apart.
  *
  * Output: `logits` fp32 [rows, picks, vqCodes].
  */
@@ -46,7 +51,8 @@ export function drawGraph(
   source: TensorSource,
   options: DrawGraphOptions,
 ): Promise<BuiltGraph> {
-  const g = new GraphBuilder(`draw_${options.attention}`, options.observe);
+  const sourceCached = options.sourceCached ?? false;
+  const g = new GraphBuilder(`draw_${options.attention}${sourceCached ? "_source" : ""}`, options.observe);
   const rows = g.input("corner_rows", "int32", [1, "cells", CORNERS]);
   const oncePositions = g.input("once_positions", "int64", [1, "cells"]);
   const positions = g.input("positions", "int64", ["rows", "cells"]);
@@ -54,7 +60,9 @@ export function drawGraph(
   const cells = g.input("cells", "int32", ["chosen"]);
   const cellPositions = g.input("cell_positions", "int64", ["rows", "chosen"]);
   const picks = g.input("picks", "int32", ["picks"]);
-  const prompt = options.attention === "full" ? new TextSide(g, config, source) : new CachedSide(g, config);
+  const prompt = options.attention === "full"
+    ? new TextSide(g, config, source)
+    : new CachedSide(g, config, sourceCached);
   const branch = new Branch(g, config, source, "generation");
   const shape = ["rows", "cells", config.dModelGen];
 
@@ -88,11 +96,11 @@ class CachedSide {
   #g: GraphBuilder;
   #cache: readonly KeysValues[];
 
-  constructor(g: GraphBuilder, config: ModelConfig) {
-    const shape = ["rows", "tokens", config.dModel];
+  constructor(g: GraphBuilder, config: ModelConfig, sourceCached: boolean) {
     this.#g = g;
-    this.#cache = Array.from({ length: config.jointLayers }, (_, layer) => {
+    this.#cache = Array.from({ length: sourceCached ? config.layers : config.jointLayers }, (_, layer) => {
       const names = cacheNames(layer);
+      const shape = ["rows", layer < config.jointLayers ? "tokens" : "source_tokens", config.dModel];
       return { keys: g.input(names.keys, "float32", shape), values: g.input(names.values, "float32", shape) };
     });
   }

@@ -101,6 +101,9 @@ export function fakeModel(): FakeModel {
       return Promise.resolve({ width: ids.length, height: 1, data: Uint8Array.from(ids) });
     },
     encode: () => Promise.reject(new Error("not asked for")),
+    understanding: new Proxy({} as Model["understanding"], {
+      get: () => () => Promise.reject(new Error("not asked for")),
+    }),
     close: () => Promise.resolve(),
   };
 }
