@@ -11,6 +11,7 @@ import type { Rgb, Sprite } from "./world.ts";
 /** Pixels of a block's side, and blocks of a token's side. */
 export const BLOCK = 4;
 export const TOKEN = 4;
+const PIXELS = BLOCK * BLOCK;
 
 /** Means over a square grid: colours [side, side, 3] in 0..255; of a sprite premultiplied, with cover [side, side]. */
 export interface Grid {
@@ -26,29 +27,37 @@ export interface Levels {
 }
 
 export function levelsOfPicture({ width, data }: Picture): Levels {
-  return levels(width, (pixel, channel) => channel === 3 ? 1 : data[pixel * 3 + channel] as number);
+  const raw = emptyGrid(width / BLOCK);
+  for (let y = 0, from = 0; y < width; y++) {
+    for (let x = 0; x < width; x++, from += 3) {
+      const to = ((y >> 2) * raw.side + (x >> 2)) * 3;
+      for (let c = 0; c < 3; c++) raw.rgb[to + c] = (raw.rgb[to + c] as number) + (data[from + c] as number);
+    }
+  }
+  for (let i = 0; i < raw.rgb.length; i++) raw.rgb[i] = (raw.rgb[i] as number) / PIXELS;
+  return levelsOf({ ...raw, cover: raw.cover.fill(1) });
 }
 
 export function levelsOfSprite({ size, data }: Sprite): Levels {
-  return levels(size, (pixel, channel) => {
-    const alpha = (data[pixel * 4 + 3] as number) / 255;
-    return channel === 3 ? alpha : (data[pixel * 4 + channel] as number) * alpha;
-  });
-}
-
-/** @param at value of a pixel's channel, premultiplied; channel 3 is the cover in 0..1 */
-function levels(width: number, at: (pixel: number, channel: number) => number): Levels {
-  const side = width / BLOCK;
-  const raw = emptyGrid(side);
-  for (let y = 0; y < width; y++) {
-    for (let x = 0; x < width; x++) {
-      const to = (y >> 2) * side + (x >> 2), pixel = y * width + x;
-      for (let c = 0; c < 3; c++) raw.rgb[to * 3 + c] = (raw.rgb[to * 3 + c] as number) + at(pixel, c) / 16;
-      raw.cover[to] = (raw.cover[to] as number) + at(pixel, 3) / 16;
+  const raw = emptyGrid(size / BLOCK);
+  for (let y = 0, from = 0; y < size; y++) {
+    for (let x = 0; x < size; x++, from += 4) {
+      const to = (y >> 2) * raw.side + (x >> 2), alpha = (data[from + 3] as number) / 255 / PIXELS;
+      raw.cover[to] = (raw.cover[to] as number) + alpha;
+      for (let c = 0; c < 3; c++) {
+        raw.rgb[to * 3 + c] = (raw.rgb[to * 3 + c] as number) + (data[from + c] as number) * alpha;
+      }
     }
   }
-  const blocks = { side, rgb: smooth(raw.rgb, side, 3), cover: smooth(raw.cover, side, 1) };
-  return { blocks, tokens: tokensOf(raw) };
+  return levelsOf(raw);
+}
+
+function levelsOf(raw: Grid): Levels {
+  const { side } = raw;
+  return {
+    blocks: { side, rgb: smooth(raw.rgb, side, 3), cover: smooth(raw.cover, side, 1) },
+    tokens: tokensOf(raw),
+  };
 }
 
 function emptyGrid(side: number): Grid {

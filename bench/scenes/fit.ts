@@ -10,7 +10,7 @@ import type { Rgb, Sprite } from "./world.ts";
 export interface Fit {
   /** Mean difference of the icon's blocks, the worst channel of each, 0..255. */
   readonly error: number;
-  /** Share of the blocks around the icon, within its box, that are not ground. */
+  /** Share of the blocks next to the icon, within its box, that are not ground. */
   readonly ring: number;
   /** Share of the icon's area in tokens whose mean is wrong: missing, of another colour, of another icon. */
   readonly flaws: number;
@@ -18,7 +18,7 @@ export interface Fit {
 
 /** Thresholds, chosen on exact, blurred, noisy and VQ-decoded scenes (test/bench/scenes/judge.test.ts). */
 const LIMITS = {
-  error: 30,
+  error: 24,
   /** The error as a share of what it would be if there were only ground: an icon as pale as the ground needs more. */
   unlikeGround: 0.6,
   ring: 0.25,
@@ -27,31 +27,49 @@ const LIMITS = {
   stray: 20,
   /** A token is wrong when its mean is off by half of what tells it from the ground, within these bounds. */
   tokenLeast: 10,
-  tokenMost: 34,
+  tokenMost: 26,
 } as const;
 
 /** Blocks of less cover than this belong to the ground around an icon. */
 const EDGE = 0.25;
 
+/** How many blocks around an icon must be ground. */
+const RING = 2;
+
 /** An icon in one colour, ready to be laid on pictures. */
 export interface Template {
   readonly levels: Levels;
-  /** Blocks of the icon, and blocks of its box that are none. */
+  /** Blocks of the icon, and blocks of its box that are none but near it. */
   readonly icon: Uint16Array;
   readonly around: Uint16Array;
+  /** Tokens that show some of the icon, those that show most first: what is no such object fails after a few. */
+  readonly tokens: Uint8Array;
   /** Cover summed over tokens. */
   readonly area: number;
 }
 
 export function templateOf(sprite: Sprite): Template {
-  const levels = levelsOfSprite(sprite);
-  const indices = [...levels.blocks.cover.keys()];
-  const covered = (i: number) => (levels.blocks.cover[i] as number) >= EDGE;
+  const levels = levelsOfSprite(sprite), { blocks, tokens } = levels;
+  const covered = (i: number) => (blocks.cover[i] as number) >= EDGE;
+  const near = (i: number) => {
+    const x = i % blocks.side, y = Math.floor(i / blocks.side);
+    for (let py = Math.max(0, y - RING); py <= Math.min(blocks.side - 1, y + RING); py++) {
+      for (let px = Math.max(0, x - RING); px <= Math.min(blocks.side - 1, x + RING); px++) {
+        if (covered(py * blocks.side + px)) return true;
+      }
+    }
+    return false;
+  };
+  const indices = [...blocks.cover.keys()];
+  const cover = (i: number) => tokens.cover[i] as number;
   return {
     levels,
     icon: Uint16Array.from(indices.filter(covered)),
-    around: Uint16Array.from(indices.filter((i) => !covered(i))),
-    area: levels.tokens.cover.reduce((sum, value) => sum + value, 0),
+    around: Uint16Array.from(indices.filter((i) => !covered(i) && near(i))),
+    tokens: Uint8Array.from(
+      [...tokens.cover.keys()].filter((i) => cover(i) > 0.02).sort((a, b) => cover(b) - cover(a)),
+    ),
+    area: tokens.cover.reduce((sum, value) => sum + value, 0),
   };
 }
 
@@ -80,24 +98,23 @@ export function tokensOnGround({ levels: { tokens } }: Template, ground: Rgb): T
 /** Flawed share of a template with its corner at token (left, top), or undefined beyond the limit. */
 export function flawsOf(
   picture: Levels,
-  { levels: { tokens }, area }: Template,
+  { levels, tokens, area }: Template,
   { rgb, tolerance }: TokensOnGround,
   left: number,
   top: number,
 ): number | undefined {
-  const { side, cover } = tokens, wide = picture.tokens, most = LIMITS.flaws * area;
+  const { side, cover } = levels.tokens, wide = picture.tokens, most = LIMITS.flaws * area;
   let wrong = 0;
-  for (let y = 0, from = 0; y < side; y++) {
-    for (let x = 0, to = (top + y) * wide.side + left; x < side; x++, from++, to++) {
-      const allowed = tolerance[from] as number;
-      if (
-        Math.abs((wide.rgb[to * 3] as number) - (rgb[from * 3] as number)) <= allowed &&
-        Math.abs((wide.rgb[to * 3 + 1] as number) - (rgb[from * 3 + 1] as number)) <= allowed &&
-        Math.abs((wide.rgb[to * 3 + 2] as number) - (rgb[from * 3 + 2] as number)) <= allowed
-      ) continue;
-      wrong += cover[from] as number;
-      if (wrong > most) return undefined;
-    }
+  for (let i = 0; i < tokens.length; i++) {
+    const token = tokens[i] as number, from = token * 3, allowed = tolerance[token] as number;
+    const to = ((top + Math.floor(token / side)) * wide.side + left + token % side) * 3;
+    if (
+      Math.abs((wide.rgb[to] as number) - (rgb[from] as number)) <= allowed &&
+      Math.abs((wide.rgb[to + 1] as number) - (rgb[from + 1] as number)) <= allowed &&
+      Math.abs((wide.rgb[to + 2] as number) - (rgb[from + 2] as number)) <= allowed
+    ) continue;
+    wrong += cover[token] as number;
+    if (wrong > most) return undefined;
   }
   return wrong / area;
 }

@@ -41,7 +41,9 @@ export function nearMiss(world: World, generator: Generator, metadata: Metadata,
         color: choose.pick([...data.colors.keys()].map((c) => c + 1).filter((c) => c !== thing.color)),
       });
     case "count": {
-      const [box] = choose.below(2) === 0 ? place(world, choose, [64], scene.things) ?? [] : [];
+      // Of two like objects GenEval places the more confident one, so a second one beside a relation proves nothing.
+      const related = metadata.include.some(({ position }) => position !== undefined);
+      const [box] = !related && choose.below(2) === 0 ? place(world, choose, [64], scene.things) ?? [] : [];
       if (box === undefined) return { ...scene, things: scene.things.filter((_, i) => i !== at) };
       return { ...scene, things: [...scene.things, { ...thing, ...box }] };
     }

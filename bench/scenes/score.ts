@@ -18,7 +18,7 @@ export interface Verdict {
 }
 
 /** What a strictly right picture may still have: unexplained blocks (4x4 px), and flawed area of an object. */
-export const STRICT = { strayBlocks: 6, flaws: 0.1 } as const;
+export const STRICT = { strayBlocks: 6, flaws: 0.13 } as const;
 
 export function judgeSight(world: World, sight: Sight, metadata: Metadata): Verdict {
   const { data } = world;
