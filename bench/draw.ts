@@ -217,13 +217,13 @@ async function bestRates({ engine, model }: Loaded, torch: TorchSides | undefine
   };
 }
 
-/** A picture under the runtime's profiler, apart from the measured ones. */
+/** The last picture again, under the runtime's profiler and off the clock. */
 async function profile(setup: Setup, draw: DrawTask): Promise<Record<string, GraphProfile>> {
   const folder = await Deno.makeTempDir();
   try {
     const engine = await openCpu({ threads: setup.threads, profile: folder });
     const model = await openModel({ folder: setup.folder, engine });
-    await drawOnce(draw, model, inputOf(setup, 0));
+    await drawOnce(draw, model, inputOf(setup, setup.pictures - 1));
     await model.close();
     await engine.close();
     const profiles: Record<string, GraphProfile> = {};

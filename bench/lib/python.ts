@@ -41,7 +41,11 @@ export class PythonSide {
   async call<T>(call: string, request: Readonly<Record<string, unknown>>, answer: z.ZodType<T>): Promise<T> {
     await this.#writer.write(new TextEncoder().encode(`${JSON.stringify({ call, ...request })}\n`));
     const line = await this.#lines.next();
-    if (line.done === true) throw failed(`Python ended during ${call}: ${this.#tail.trim().split("\n").at(-1)}`);
+    if (line.done === true) {
+      const { code, signal } = await this.#child.status;
+      const words = this.#tail.trim().split("\n").at(-1) || "it said nothing";
+      throw failed(`Python ended during ${call} (${signal ?? `exit code ${code}`}): ${words}`);
+    }
     const value: unknown = JSON.parse(line.value);
     const error = failure.safeParse(value);
     if (error.success) throw failed(`Python failed in ${call}: ${error.data.error}`);

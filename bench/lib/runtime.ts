@@ -61,19 +61,21 @@ function watched(model: Model, watch: Watch): Model {
     spent[name] += (performance.now() - start) / 1000;
     return value;
   };
-  return {
-    config: model.config,
-    info: model.info,
-    tokenizer: model.tokenizer,
+  const clocked: Pick<Model, "prompt" | "draw" | "decode"> = {
     prompt: (rows, suffix) => {
       watch.rows = rows;
       return timed("prompt", model.prompt(rows, suffix));
     },
     draw: (...args) => timed("draw", model.draw(...args)),
     decode: (...args) => timed("decode", model.decode(...args)),
-    encode: (...args) => model.encode(...args),
-    close: () => model.close(),
   };
+  return new Proxy(model, {
+    get: (target, name): unknown => {
+      if (Object.hasOwn(clocked, name)) return Reflect.get(clocked, name);
+      const value: unknown = Reflect.get(target, name, target); // the model's private fields want the model itself
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
 }
 
 export async function drawOnce(task: DrawTask, model: Model, input: DrawInput): Promise<Drawn> {

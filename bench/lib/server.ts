@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { z } from "zod";
 import { UnmaskError } from "../../core/errors.ts";
 
 export interface ServerMeasure {
@@ -14,6 +15,9 @@ export interface ServerMeasure {
   readonly peakMemory: number | undefined;
   readonly pictures: number;
 }
+
+/** The line of `deno task start --json`. */
+const announced = z.object({ url: z.string(), error: z.object({ message: z.string(), fix: z.string() }) }).partial();
 
 export interface ServerOptions {
   readonly prompts: readonly string[];
@@ -49,9 +53,18 @@ export async function measureServer({ prompts, threads, model }: ServerOptions):
     const peakMemory = await peak(await serverProcess(child.pid));
     return { readySeconds, firstPictureSeconds, peakMemory, pictures: prompts.length };
   } finally {
-    Deno.kill(await serverProcess(child.pid), "SIGTERM");
-    await child.status;
+    await stop(child);
   }
+}
+
+/** The task runner ends with the server; a server that ended before is no fault here. */
+async function stop(child: Deno.ChildProcess): Promise<void> {
+  try {
+    Deno.kill(await serverProcess(child.pid), "SIGTERM");
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound) && !(error instanceof TypeError)) throw error;
+  }
+  await child.status;
 }
 
 function seconds(start: number): number {
@@ -64,13 +77,12 @@ async function readyUrl(stdout: ReadableStream<Uint8Array>): Promise<string> {
     text += part;
     if (text.includes("\n")) break;
   }
-  const line: unknown = text === "" ? undefined : JSON.parse(text);
-  const url = typeof line === "object" && line !== null ? Reflect.get(line, "url") : undefined;
-  if (typeof url === "string") return url;
+  const line = announced.safeParse(text === "" ? undefined : JSON.parse(text));
+  if (line.data?.url !== undefined) return line.data.url;
   throw new UnmaskError({
     code: "server_failed",
-    message: "deno task start did not come up",
-    fix: "run it by hand and read its message",
+    message: `deno task start did not come up: ${line.data?.error?.message ?? "it said nothing"}`,
+    fix: line.data?.error?.fix ?? "run it by hand and read its message",
     status: 500,
   });
 }
