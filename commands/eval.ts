@@ -50,27 +50,33 @@ export function evalCommand(open: OpenModel): Command {
     refuseTask(positionals);
     const seed = flags.seed ?? 0, seeds = picturesAPrompt(flags);
     const world = await loadWorld();
-    const judge = createJudge(world);
     const choice = flags.n === undefined ? {} : { n: flags.n };
     const prompts = await choosePrompts(world, { seed, seen: flags.seen, ...choice });
     const jobs = prompts.flatMap((metadata, prompt) =>
-      Array.from({ length: seeds }, (_, sample) => ({ metadata, prompt, sample, seed: seed + prompt * seeds + sample }))
+      Array.from({ length: seeds }, (_, sample) => {
+        const input = drawInput(metadata.prompt, seed + prompt * seeds + sample, flags);
+        return { metadata, prompt, sample, input };
+      })
     );
     const model = modelChoice(flags);
     await requireModelFolder(model);
+    const judge = createJudge(world);
     const inference = await open(model);
     const progress = new Progress(output, "evaluating");
-    const results: (Drawn & { readonly draw: FinishedDraw })[] = [];
+    // By job, not by when it was done: the same pictures give the same report. Pictures are not kept.
+    const results: (Drawn | undefined)[] = jobs.map(() => undefined);
+    let settings: Pick<FinishedDraw, "steps" | "guidance" | "order"> | undefined;
     const began = performance.now();
     try {
-      let next = 0;
+      let next = 0, done = 0;
       const lane = async () => {
-        for (let job = jobs[next++]; job !== undefined; job = jobs[next++]) {
-          const draw = await inference.draw(drawInput(job.metadata.prompt, job.seed, flags), { signal });
+        for (let at = next++, job = jobs[at]; job !== undefined; at = next++, job = jobs[at]) {
+          const draw = await inference.draw(job.input, { signal });
           const verdict = judge.judge(draw.picture, job.metadata);
-          results.push({ tag: job.metadata.tag, prompt: job.prompt, verdict, draw });
+          results[at] = { tag: job.metadata.tag, prompt: job.prompt, verdict };
+          settings ??= { steps: draw.steps, guidance: draw.guidance, order: draw.order };
           if (flags.out !== undefined) await save(flags.out, job.prompt, job.sample, job.metadata, draw.picture);
-          progress.update(results.length, jobs.length);
+          progress.update(++done, jobs.length);
         }
       };
       await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
@@ -84,19 +90,16 @@ export function evalCommand(open: OpenModel): Command {
       progress.end();
       await inference.close();
     }
-    const summary = summarise(results);
-    const first = results[0]?.draw;
+    const drawn = results.filter((result) => result !== undefined);
     const report = {
-      ...summary,
-      interval: interval(results, ({ correct }) => correct),
-      strict_interval: interval(results, ({ strict }) => strict),
+      ...summarise(drawn),
+      interval: interval(drawn, ({ correct }) => correct),
+      strict_interval: interval(drawn, ({ strict }) => strict),
       prompts: prompts.length,
       seed,
       seeds,
       split: flags.seen ? "seen" : "geneval",
-      steps: first?.steps,
-      guidance: first?.guidance,
-      order: first?.order,
+      ...settings,
       model: inference.info.model,
       provider: inference.info.provider,
       seconds: Number(((performance.now() - began) / 1000).toFixed(1)),

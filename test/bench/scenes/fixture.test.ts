@@ -28,7 +28,7 @@ describe("1,000 scenes of the Python twin", () => {
     expect(hashes).toEqual(rows.map(([, , , , sha256]) => sha256));
   });
 
-  it("are judged as is due", () => {
+  it("are judged as is due", { timeout: 600_000 }, () => {
     const { judge } = createJudge(world);
     const wrong = rows.flatMap(([prompt, , , due], i) => {
       const { correct, strict, reason } = judge(render(world, scenes[i] as Scene), parsePrompt(world.data, prompt));
