@@ -5,6 +5,7 @@
  * @module
  */
 import type { Parameter } from "../../kernels/onnx/layers.ts";
+import type { WeightFormat } from "../../kernels/onnx/quantize.ts";
 import { UnmaskError } from "../errors.ts";
 
 /** Named fp32 tensors, wherever they are kept. */
@@ -15,6 +16,8 @@ export interface TensorSource {
   read(name: string): Promise<Float32Array>;
   /** Rows `first` to `first + count` along the first dimension, without reading the others. */
   readRows(name: string, first: number, count: number): Promise<Float32Array>;
+  /** How graphs shall store what is made of a tensor. @default fp32 */
+  readonly format?: (name: string) => WeightFormat | undefined;
 }
 
 /** A tensor as a graph's weight. @throws {UnmaskError} `tensor_missing` */
@@ -27,16 +30,22 @@ export function weight(source: TensorSource, name: string): Parameter {
       fix: "load the part of the model that holds it",
     });
   }
-  return { name, dims, load: () => source.read(name) };
+  return { name, dims, format: source.format?.(name), load: () => source.read(name) };
 }
 
 /** The first `count` rows of a tensor. */
 export function firstRows(source: TensorSource, name: string, count: number): Parameter {
-  const { dims } = weight(source, name);
+  return { ...someRows(source, name, 0, count), name: `${name}:rows${count}` };
+}
+
+/** `count` rows of a tensor from row `first` on. */
+export function someRows(source: TensorSource, name: string, first: number, count: number): Parameter {
+  const { dims, format } = weight(source, name);
   return {
-    name: `${name}:rows${count}`,
+    name: `${name}:${first}+${count}`,
     dims: [count, ...dims.slice(1)],
-    load: () => source.readRows(name, 0, count),
+    format,
+    load: () => source.readRows(name, first, count),
   };
 }
 
@@ -47,7 +56,7 @@ export function derived(
   dims: readonly number[],
   of: (values: Float32Array) => Float32Array,
 ): Parameter {
-  return { name: `${base.name}:${name}`, dims, load: async () => of(await base.load()) };
+  return { name: `${base.name}:${name}`, dims, format: base.format, load: async () => of(await base.load()) };
 }
 
 /** One linear map for two in a row: second [c, b] times first [b, a], summed in fp64. */
@@ -57,6 +66,7 @@ export function fused(second: Parameter, first: Parameter): Parameter {
   return {
     name: `${second.name}*${first.name}`,
     dims: [c, a],
+    format: second.format,
     load: async () => product(await second.load(), await first.load(), c, b, a),
   };
 }

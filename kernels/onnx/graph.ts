@@ -30,13 +30,20 @@ export interface BuiltGraph {
   readonly name: string;
   readonly model: Uint8Array;
   readonly externalData?: readonly { readonly path: string; readonly data: Uint8Array }[];
+  /** Bytes of all initializers. */
+  readonly weightBytes: number;
 }
+
+/** Takes the bytes of external files, each file from its start to its end, one file after the other. */
+export type Sink = (path: string, offset: number, bytes: Uint8Array) => Promise<void>;
 
 export interface BuildOptions {
   /** Above this many bytes of initializers they go to external files. Protobuf ends at 2 GiB. @default {1 GiB} */
   readonly inlineLimit?: number;
   /** Largest external file, in bytes; one initializer never spans two. @default {1.5 GiB} */
   readonly fileLimit?: number;
+  /** Where external files go instead of memory; `externalData` is then absent. */
+  readonly sink?: Sink;
 }
 
 interface Initializer {
@@ -169,32 +176,30 @@ export class GraphBuilder {
     const graph = new MessageWriter();
     for (const node of this.#nodes) graph.message(1, node);
     graph.string(2, this.name);
-    const files = await this.#encodeInitializers(graph, options);
+    const { files, weightBytes } = await this.#encodeInitializers(graph, options);
     for (const input of this.#inputs) graph.message(11, input);
     for (const [name, info] of this.#outputs) graph.message(12, encodeValueInfo(name, info.type, info.dims));
     const model = encodeModel(graph, OPSET).finish();
-    return files.length === 0 ? { name: this.name, model } : { name: this.name, model, externalData: files };
+    const built = { name: this.name, model, weightBytes };
+    return files.length === 0 ? built : { ...built, externalData: files };
   }
 
   async #encodeInitializers(graph: MessageWriter, options: BuildOptions) {
     const list = [...this.#initializers.values()];
-    const total = list.reduce((sum, each) => sum + byteLength(each), 0);
-    const external = total > (options.inlineLimit ?? 2 ** 30);
+    const weightBytes = list.reduce((sum, each) => sum + byteLength(each), 0);
+    const external = weightBytes > (options.inlineLimit ?? 2 ** 30);
     const plan = external
       ? planFiles(this.name, list, options.fileLimit ?? 1.5 * 2 ** 30)
-      : { files: [], place: new Map<string, { readonly file: number; readonly offset: number }>() };
+      : { sizes: [], place: new Map<string, Place>() };
+    const kept = options.sink === undefined ? keepFiles(plan.sizes) : { files: [], sink: options.sink };
     for (const each of list) {
       const bytes = asBytes(await each.load(), each);
       const place = plan.place.get(each.name);
-      const file = place === undefined ? undefined : plan.files[place.file];
-      let placement: Placement = { bytes };
-      if (place !== undefined && file !== undefined) {
-        file.data.set(bytes, place.offset);
-        placement = { path: file.path, offset: place.offset, length: bytes.byteLength };
-      }
+      if (place !== undefined) await kept.sink(place.path, place.offset, bytes);
+      const placement: Placement = place === undefined ? { bytes } : { ...place, length: bytes.byteLength };
       graph.message(5, encodeInitializer(each.name, each.type, each.dims, placement));
     }
-    return plan.files;
+    return { files: kept.files, weightBytes };
   }
 }
 
@@ -212,17 +217,47 @@ function asBytes(data: InitializerData, initializer: Initializer): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
+interface Place {
+  readonly path: string;
+  readonly offset: number;
+}
+
+interface FileSize {
+  readonly path: string;
+  size: number;
+}
+
 function planFiles(graphName: string, list: readonly Initializer[], limit: number) {
-  const place = new Map<string, { readonly file: number; readonly offset: number }>();
-  const sizes: number[] = [];
+  const place = new Map<string, Place>();
+  const sizes: FileSize[] = [];
   for (const each of list) {
     const length = byteLength(each);
     if (length < ALWAYS_INLINE) continue;
-    let end = sizes.at(-1);
-    if (end === undefined || end + length > limit) end = sizes[sizes.push(0) - 1] ?? 0;
-    place.set(each.name, { file: sizes.length - 1, offset: end });
-    sizes[sizes.length - 1] = Math.ceil((end + length) / ALIGNMENT) * ALIGNMENT;
+    let file = sizes.at(-1);
+    const offset = Math.ceil((file?.size ?? 0) / ALIGNMENT) * ALIGNMENT;
+    if (file === undefined || offset + length > limit) {
+      file = { path: `${graphName}.${sizes.length}.bin`, size: 0 };
+      sizes.push(file);
+    }
+    const start = file.size === 0 ? 0 : offset;
+    place.set(each.name, { path: file.path, offset: start });
+    file.size = start + length;
   }
-  const files = sizes.map((size, index) => ({ path: `${graphName}.${index}.bin`, data: new Uint8Array(size) }));
-  return { place, files };
+  return { place, sizes };
+}
+
+/** External files in memory. */
+function keepFiles(sizes: readonly FileSize[]): {
+  readonly files: readonly { readonly path: string; readonly data: Uint8Array }[];
+  readonly sink: Sink;
+} {
+  const files = sizes.map(({ path, size }) => ({ path, data: new Uint8Array(size) }));
+  const byPath = new Map(files.map(({ path, data }) => [path, data]));
+  return {
+    files,
+    sink(path, offset, bytes) {
+      byPath.get(path)?.set(bytes, offset);
+      return Promise.resolve();
+    },
+  };
 }

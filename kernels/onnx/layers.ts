@@ -4,18 +4,27 @@
  * @module
  */
 import type { GraphBuilder, Value } from "./graph.ts";
-import { add, matmul, multiply, silu } from "./ops.ts";
+import { add, gather, matmul, multiply, silu } from "./ops.ts";
+import { halfParameter, halfRows, linearHalf, linearInt4, type WeightFormat } from "./quantize.ts";
 
 /** A named weight, loaded when the graph is built. */
 export interface Parameter {
   readonly name: string;
   readonly dims: readonly number[];
+  /** How a graph stores it. @default fp32 */
+  readonly format?: WeightFormat | undefined;
   load(): Promise<Float32Array>;
 }
 
 /** The weight as it is. */
 export function parameter(g: GraphBuilder, weight: Parameter): Value {
+  if (weight.format !== undefined) return halfParameter(g, weight);
   return g.initializer(weight.name, "float32", weight.dims, () => weight.load());
+}
+
+/** Rows of a table [n, width] by int32 `indices`. */
+export function tableRows(g: GraphBuilder, table: Parameter, indices: Value): Value {
+  return table.format === undefined ? gather(g, parameter(g, table), indices, 0) : halfRows(g, table, indices);
 }
 
 /**
@@ -33,14 +42,15 @@ export function rmsNorm(g: GraphBuilder, x: Value, weight: Parameter, epsilon: n
 
 /** x [..., in] times weight [out, in] transposed: [..., out]. The transposition happens once, here. */
 export function linear(g: GraphBuilder, x: Value, weight: Parameter): Value {
+  if (weight.format === "int4") return linearInt4(g, x, weight);
   const [rows = 0, columns = 0] = weight.dims;
-  const transposed = g.initializer(
-    `${weight.name}:transposed`,
-    "float32",
-    [columns, rows],
-    async () => transposeMatrix(await weight.load(), rows, columns),
-  );
-  return matmul(g, x, transposed);
+  const transposed: Parameter = {
+    name: `${weight.name}:transposed`,
+    dims: [columns, rows],
+    format: weight.format,
+    load: async () => transposeMatrix(await weight.load(), rows, columns),
+  };
+  return weight.format === undefined ? matmul(g, x, parameter(g, transposed)) : linearHalf(g, x, transposed);
 }
 
 /** Mean 0 and variance 1 over the last axis, then scaled and shifted, in fp32. */

@@ -17,7 +17,7 @@ import {
 } from "../../../kernels/onnx/layers.ts";
 import { add, concat } from "../../../kernels/onnx/ops.ts";
 import type { ModelConfig } from "../config.ts";
-import { derived, firstRows, type TensorSource, weight } from "../weights.ts";
+import { derived, firstRows, someRows, type TensorSource, weight } from "../weights.ts";
 
 /** Rotated keys and values of some tokens, each [rows, tokens, dModel] fp32. */
 export interface KeysValues {
@@ -73,11 +73,7 @@ export class Branch {
   finish(layer: number, x: Value, queries: Value, seen: KeysValues): Value {
     const g = this.#g;
     const attended = attention(g, queries, seen.keys, seen.values, this.#config.heads);
-    const output = `model.transformer.blocks.${layer}.attn_out.weight`;
-    const projection = this.width === this.#config.dModel
-      ? weight(this.#source, output)
-      : firstRows(this.#source, output, this.width);
-    const middle = add(g, x, linear(g, attended, projection));
+    const middle = add(g, x, this.#output(layer, attended));
     const normed = rmsNorm(g, middle, this.#weight(layer, "ff_norm"), this.#config.rmsNormEpsilon);
     const mlp = gatedMlp(g, normed, {
       gate: this.#weight(layer, "ff_proj"),
@@ -102,6 +98,19 @@ export class Branch {
       (values) => values.slice(0, this.width).map((value) => value * root),
     );
     return rmsNorm(this.#g, x, own, this.#config.rmsNormEpsilon * ratio);
+  }
+
+  /** The output projection, which both branches share: the generation branch uses its first rows only. */
+  #output(layer: number, attended: Value): Value {
+    const name = `model.transformer.blocks.${layer}.attn_out.weight`;
+    const { dModel, dModelGen } = this.#config;
+    if (this.width !== dModel) return linear(this.#g, attended, firstRows(this.#source, name, this.width));
+    const whole = weight(this.#source, name);
+    // Small formats are for small memory: a graph with both branches holds the rows that both use once.
+    if (whole.format === undefined || dModel === dModelGen) return linear(this.#g, attended, whole);
+    const first = linear(this.#g, attended, firstRows(this.#source, name, dModelGen));
+    const rest = linear(this.#g, attended, someRows(this.#source, name, dModelGen, dModel - dModelGen));
+    return concat(this.#g, [first, rest], -1);
   }
 
   #weight(layer: number, name: string) {

@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { type BuiltGraph, GraphBuilder, type Value } from "../../../kernels/onnx/graph.ts";
+import { type BuildOptions, type BuiltGraph, GraphBuilder, type Value } from "../../../kernels/onnx/graph.ts";
 import { gather, repeatRows } from "../../../kernels/onnx/ops.ts";
 import type { ModelConfig } from "../config.ts";
 import type { TensorSource } from "../weights.ts";
@@ -29,6 +29,7 @@ export interface DrawGraphOptions {
    * `gen_predictor_2`; with full attention also `block{i}.text` [rows, tokens, dModel] and `ln_f.text`.
    */
   readonly observe?: readonly string[];
+  readonly build?: BuildOptions;
 }
 
 /**
@@ -88,7 +89,7 @@ export function drawGraph(
   let states = branch.finalNorm(x);
   if (g.observing) states = gather(g, g.observe("ln_f.gen", states, shape), cells, 1);
   g.output("logits", logits(g, config, source, states, picks), "float32", ["rows", "picks", config.vqCodes]);
-  return g.build();
+  return g.build(options.build);
 }
 
 /** The prompt as keys and values that were computed before. */

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { type BuiltGraph, GraphBuilder } from "../../../kernels/onnx/graph.ts";
+import { type BuildOptions, type BuiltGraph, GraphBuilder } from "../../../kernels/onnx/graph.ts";
 import type { ModelConfig } from "../config.ts";
 import type { TensorSource } from "../weights.ts";
 import { Branch } from "./branch.ts";
@@ -26,6 +26,7 @@ export function promptGraph(
   config: ModelConfig,
   source: TensorSource,
   observe: readonly string[] = [],
+  build: BuildOptions = {},
 ): Promise<BuiltGraph> {
   const g = new GraphBuilder("prompt", observe);
   const shape = ["rows", "tokens", config.dModel];
@@ -44,5 +45,5 @@ export function promptGraph(
     g.observe(`block${layer}.text`, x, shape);
   }
   if (g.observing) g.observe("ln_f.text", branch.finalNorm(x), shape);
-  return g.build();
+  return g.build(build);
 }

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { type BuiltGraph, GraphBuilder } from "../../../kernels/onnx/graph.ts";
+import { type BuildOptions, type BuiltGraph, GraphBuilder } from "../../../kernels/onnx/graph.ts";
 import { repeatRows } from "../../../kernels/onnx/ops.ts";
 import type { HostTensor } from "../../engine/types.ts";
 import type { ModelConfig } from "../config.ts";
@@ -25,6 +25,7 @@ export function sourcePromptGraph(
   config: ModelConfig,
   weights: TensorSource,
   tables: FoldedTables,
+  build: BuildOptions = {},
 ): Promise<BuiltGraph> {
   const g = new GraphBuilder("source_prompt");
   let text = g.input("embeddings", "float32", ["rows", "text", config.dModel]);
@@ -51,7 +52,7 @@ export function sourcePromptGraph(
       text = language.finish(layer, text, language.queries(layer, textNormed, textPositions), seen);
     }
   }
-  return g.build();
+  return g.build(build);
 }
 
 /** The source's inputs. */

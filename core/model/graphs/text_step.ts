@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { type BuiltGraph, GraphBuilder } from "../../../kernels/onnx/graph.ts";
+import { type BuildOptions, type BuiltGraph, GraphBuilder } from "../../../kernels/onnx/graph.ts";
 import { gather } from "../../../kernels/onnx/ops.ts";
 import type { ModelConfig } from "../config.ts";
 import type { TensorSource } from "../weights.ts";
@@ -34,6 +34,7 @@ export function textGraph(
   config: ModelConfig,
   source: TensorSource,
   observe: readonly string[] = [],
+  build: BuildOptions = {},
 ): Promise<BuiltGraph> {
   const g = new GraphBuilder("text_step", observe);
   const shape = ["rows", "tokens", config.dModel];
@@ -63,5 +64,5 @@ export function textGraph(
   }
   if (g.observing) x = gather(g, x, asked, 1);
   g.output("states", branch.finalNorm(x), "float32", ["rows", "asked", config.dModel]);
-  return g.build();
+  return g.build(build);
 }

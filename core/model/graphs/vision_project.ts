@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { type BuiltGraph, GraphBuilder } from "../../../kernels/onnx/graph.ts";
+import { type BuildOptions, type BuiltGraph, GraphBuilder } from "../../../kernels/onnx/graph.ts";
 import { convolution } from "../../../kernels/onnx/convolution.ts";
 import { affine } from "../../../kernels/onnx/layers.ts";
 import { gelu, reshape, transpose } from "../../../kernels/onnx/ops.ts";
@@ -23,6 +23,7 @@ export function visionProjectGraph(
   vision: VisionConfig,
   source: TensorSource,
   observe: readonly string[] = [],
+  build: BuildOptions = {},
 ): Promise<BuiltGraph> {
   const g = new GraphBuilder("vision_project", observe);
   const patches = patchesAcross(vision);
@@ -37,5 +38,5 @@ export function visionProjectGraph(
   g.observe("pooled", rows, ["views", cells, hidden]);
   const wide = gelu(g, affine(g, rows, ...pair("mm_projector.0")));
   g.output("tokens", affine(g, wide, ...pair("mm_projector.2")), "float32", ["views", cells, config.dModel]);
-  return g.build();
+  return g.build(build);
 }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type BuiltGraph, GraphBuilder, type Value } from "../../../kernels/onnx/graph.ts";
+import { type BuildOptions, type BuiltGraph, GraphBuilder, type Value } from "../../../kernels/onnx/graph.ts";
 import { convolution } from "../../../kernels/onnx/convolution.ts";
 import { affine, attention, layerNorm } from "../../../kernels/onnx/layers.ts";
 import { add, geluTanh, reshape, transpose } from "../../../kernels/onnx/ops.ts";
@@ -23,6 +23,7 @@ export function visionTowerGraph(
   config: VisionConfig,
   source: TensorSource,
   observe: readonly string[] = [],
+  build: BuildOptions = {},
 ): Promise<BuiltGraph> {
   const g = new GraphBuilder("vision_tower", observe);
   const shape = ["views", patchesAcross(config) ** 2, config.hidden];
@@ -32,7 +33,7 @@ export function visionTowerGraph(
     x = g.observe(`hidden${layer + 1}`, block(g, config, source, layer, x), shape);
   }
   g.output("features", x, "float32", shape);
-  return g.build();
+  return g.build(build);
 }
 
 function embed(g: GraphBuilder, config: VisionConfig, source: TensorSource, pixels: Value): Value {

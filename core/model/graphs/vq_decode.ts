@@ -4,7 +4,7 @@
  * @module
  */
 import { upsampleNearest } from "../../../kernels/onnx/convolution.ts";
-import { type BuiltGraph, GraphBuilder } from "../../../kernels/onnx/graph.ts";
+import { type BuildOptions, type BuiltGraph, GraphBuilder } from "../../../kernels/onnx/graph.ts";
 import { parameter } from "../../../kernels/onnx/layers.ts";
 import { gather, transpose } from "../../../kernels/onnx/ops.ts";
 import { VQ_PREFIX } from "../layout.ts";
@@ -20,6 +20,7 @@ export function vqDecodeGraph(
   config: VqConfig,
   source: TensorSource,
   observe: readonly string[] = [],
+  build: BuildOptions = {},
 ): Promise<BuiltGraph> {
   const g = new GraphBuilder("vq_decode", observe);
   const layers = new VqLayers(g, config, source);
@@ -37,5 +38,5 @@ export function vqDecodeGraph(
     g.observe(`decoder.up${block}`, x, ["pictures", channels, "y", "x"]);
   }
   g.output("picture", layers.head(x, "decoder"), "float32", ["pictures", 3, "picture_height", "picture_width"]);
-  return g.build();
+  return g.build(build);
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type BuiltGraph, GraphBuilder } from "../../../kernels/onnx/graph.ts";
+import { type BuildOptions, type BuiltGraph, GraphBuilder } from "../../../kernels/onnx/graph.ts";
 import { linear } from "../../../kernels/onnx/layers.ts";
 import { add, argmax, transpose } from "../../../kernels/onnx/ops.ts";
 import { VQ_PREFIX } from "../layout.ts";
@@ -21,6 +21,7 @@ export function vqEncodeGraph(
   config: VqConfig,
   source: TensorSource,
   observe: readonly string[] = [],
+  build: BuildOptions = {},
 ): Promise<BuiltGraph> {
   const g = new GraphBuilder("vq_encode", observe);
   const layers = new VqLayers(g, config, source);
@@ -40,7 +41,7 @@ export function vqEncodeGraph(
   const latents = layers.convolution(layers.head(x, "encoder"), "quant_conv");
   g.observe("latents", latents, shape(config.embeddingDimension));
   g.output("ids", nearest(g, config, source, latents), "int64", ["pictures", "height", "width"]);
-  return g.build();
+  return g.build(build);
 }
 
 /** The code with the least |z - e|^2, which is the one with the largest z.e - |e|^2 / 2. */

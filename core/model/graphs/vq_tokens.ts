@@ -5,7 +5,7 @@
  * @module
  */
 import type { GraphBuilder, Value } from "../../../kernels/onnx/graph.ts";
-import { linear, rmsNorm } from "../../../kernels/onnx/layers.ts";
+import { linear, type Parameter, rmsNorm, tableRows } from "../../../kernels/onnx/layers.ts";
 import { gather, reshape, sum } from "../../../kernels/onnx/ops.ts";
 import type { ModelConfig } from "../config.ts";
 import { derived, fused, type TensorSource, weight } from "../weights.ts";
@@ -64,8 +64,13 @@ export function tokensFolded(
   cells: Value,
 ): Value {
   const rows = foldedRows(config) * CORNERS;
-  const table = g.initializer("corner_tables", "float32", [rows, config.dModelGen], () => tables);
-  return toTokens(g, source, sum(g, gather(g, table, cells, 0), 2));
+  const table: Parameter = {
+    name: "corner_tables",
+    dims: [rows, config.dModelGen],
+    format: source.format?.("model.gen_embedding.0.weight"),
+    load: () => Promise.resolve(tables),
+  };
+  return toTokens(g, source, sum(g, tableRows(g, table, cells), 2));
 }
 
 /**
