@@ -1,8 +1,9 @@
-"""The trained VQ tokenizer, put together from the two halves' checkpoints."""
+"""The trained VQ tokenizer: the two halves' checkpoints of this machine, or the shipped one."""
 import pathlib
 import sys
 
 import torch
+from safetensors.torch import load_file
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent / "vq"))
@@ -11,6 +12,9 @@ from vq_model import VQ  # noqa: E402
 
 def load_vq():
     vq = VQ()
+    shipped = HERE.parents[1] / "models/scenes/vqvae/diffusion_pytorch_model.safetensors"
+    if shipped.exists():
+        vq.load_state_dict({k: v.float() for k, v in load_file(shipped).items()})
     for part in ("decoder", "encoder"):
         path = HERE.parent / "runs/vq" / f"{part}.pt"
         if path.exists():

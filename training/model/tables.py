@@ -24,6 +24,15 @@ class Factored(nn.Module):
         self.shape = nn.Parameter(torch.randn(SHAPES, width) * scale)
         self.color = nn.Parameter(torch.randn(COLORS, width) * scale)
 
+    @torch.no_grad()
+    def take(self, rows):
+        """Splits published rows back into own + shape + colour (means over the tints), to train on from a checkpoint."""
+        tint = rows[FIRST:CODES].view(COLORS, SHAPES, -1)
+        self.color.copy_(tint.mean(1))
+        self.shape.copy_(tint.mean(0) - tint.mean((0, 1)))
+        self.own.copy_(rows)
+        self.own[FIRST:CODES] -= (self.color[:, None] + self.shape[None]).flatten(0, 1)
+
     def forward(self):
         tint = (self.color[:, None] + self.shape[None]).flatten(0, 1)
         return torch.cat([self.own[:FIRST], self.own[FIRST:CODES] + tint, self.own[CODES:]])

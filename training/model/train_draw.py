@@ -24,6 +24,7 @@ import torch.nn as nn  # noqa: E402
 import torch.nn.functional as F  # noqa: E402
 from config import CONFIG  # noqa: E402
 from data import Draws  # noqa: E402
+from folder import open_folder  # noqa: E402
 from muon import Muon  # noqa: E402
 from network import Network  # noqa: E402
 from tables import CODES, Factored  # noqa: E402
@@ -38,6 +39,13 @@ class Trainee(nn.Module):
         g = CONFIG["d_model_gen"]
         self.table = Factored(CODES + 256, g, codebook, 0.5)
         self.head = Factored(CODES, g, codebook, 0.5 / g ** 0.5)
+
+    def take(self, folder):
+        """Starts from the shipped weights of a model folder; the optimizers start anew."""
+        network, _, _ = open_folder(folder)
+        self.net.load_state_dict(network.state_dict())
+        self.table.take(network.gen_embedding[0].weight)
+        self.head.take(network.gen_predictor[2].weight)
 
     def loss(self, b, group):
         net = self.net
@@ -115,7 +123,7 @@ def main() -> None:
     parser.add_argument("--helper-nice", type=int, default=5)
     parser.add_argument("--helper-core", type=int)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--init", type=pathlib.Path, help="start from this checkpoint's weights (new optimizer)")
+    parser.add_argument("--init", type=pathlib.Path, help="start from the weights of this model folder")
     parser.add_argument("--out", type=pathlib.Path, default=HERE.parent / "runs/draw")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -138,7 +146,7 @@ def main() -> None:
         step, batches, spent = saved["step"], saved["batches"], saved["spent"]
     else:
         if options.init:
-            model.load_state_dict(torch.load(options.init, weights_only=True)["average"])
+            model.take(options.init)
         else:
             model.start_grounds(draws.batch(0, options.prompts, options.group), options.group)
         average = {k: v.clone() for k, v in model.state_dict().items()}
