@@ -1,19 +1,26 @@
 /**
- * `deno task start`: the server and its page, until Ctrl-C or SIGTERM.
+ * `deno task start`: the server and its page, until Ctrl-C or SIGTERM. With `--draw` it also draws a first picture.
  *
  * @module
  */
 import { UnmaskError } from "../core/errors.ts";
 import { encodePicture } from "../core/image/codec.ts";
-import { openInference } from "../core/tasks/remote.ts";
+import { parseDrawInput } from "../core/tasks/draw_input.ts";
+import { openInference, type RemoteInference } from "../core/tasks/remote.ts";
 import { DEFAULT_HOST, DEFAULT_PORT, serve } from "../functions/serve.ts";
 import { type Command, main } from "./lib/command.ts";
 import { COMMON_FLAGS, parseFlags, usage } from "./lib/flags.ts";
 import { MODEL_FLAGS, modelChoice, type OpenModel, requireModelFolder } from "./lib/model.ts";
 
+/** The one file that the task may write, so its name is not free: see deno.json. */
+const FIRST_PICTURE = "picture.png";
+/** Fixed, so that the first picture is the same on every start. */
+const FIRST_SEED = 7;
+
 export const START_FLAGS = {
   host: { kind: "text", help: `the address to listen on (default: ${DEFAULT_HOST}, this machine only)` },
   port: { kind: "number", help: `the port; 0 takes any (default: ${DEFAULT_PORT})` },
+  draw: { kind: "text", help: `a prompt to draw into ${FIRST_PICTURE} as soon as the model is loaded` },
   ...MODEL_FLAGS,
   ...COMMON_FLAGS,
 } as const;
@@ -46,7 +53,18 @@ export function startCommand(open: OpenModel, encode: typeof encodePicture): Com
       output.stderr(
         `ready: ${server.url} (${info.model} on ${info.provider}, ${info.device}, loaded in ${seconds} s)\n`,
       );
-      announce({ url: server.url, model: info.model, provider: info.provider, device: info.device, seconds });
+      const picture = flags.draw === undefined ? {} : await drawFirst(await inference, encode, flags.draw, signal);
+      if (picture.out !== undefined) {
+        output.stderr(`${picture.out}: "${flags.draw}", drawn in ${picture.draw_seconds} s\n`);
+      }
+      announce({
+        url: server.url,
+        model: info.model,
+        provider: info.provider,
+        device: info.device,
+        seconds,
+        ...picture,
+      });
       await Promise.race([server.finished, aborted(signal)]);
       output.stderr("stopping: requests at work may end\n");
       return { stopped: true };
@@ -55,6 +73,26 @@ export function startCommand(open: OpenModel, encode: typeof encodePicture): Com
       await inference.then((opened) => opened.close(), () => {});
     }
   };
+}
+
+/** A prompt that the model refuses, or a file that cannot be written, ends the command. */
+async function drawFirst(
+  inference: RemoteInference,
+  encode: typeof encodePicture,
+  prompt: string,
+  signal: AbortSignal,
+): Promise<{ readonly out?: string; readonly draw_seconds?: number }> {
+  const { picture, seconds } = await inference.draw(parseDrawInput({ prompt, seed: FIRST_SEED }), { signal });
+  await Deno.writeFile(FIRST_PICTURE, await encode(picture, "png")).catch((cause: unknown) => {
+    throw new UnmaskError({
+      code: "output_not_writable",
+      message: `${FIRST_PICTURE} cannot be written`,
+      fix: "make this folder writable, or leave --draw out",
+      param: "draw",
+      cause,
+    });
+  });
+  return { out: FIRST_PICTURE, draw_seconds: Number(seconds.toFixed(3)) };
 }
 
 function isLoopback(host: string): boolean {

@@ -50,6 +50,16 @@ describe("start", () => {
     expect(JSON.parse(stdout).error).toMatchObject({ code: "weights_missing", fix: "fetch them" });
   });
 
+  it("ends when it cannot draw what --draw asks for, closing the model", async () => {
+    let closed = 0;
+    const refusal = new UnmaskError({ code: "unknown_words", message: "no unicorns", fix: "a horse", param: "prompt" });
+    const inference = { ...double({ fail: refusal }), close: () => Promise.resolve(void closed++) };
+    const command = startCommand(() => Promise.resolve(inference), encodeDouble);
+    const { code, stdout } = await collect(command, ["--port", "0", "--draw", "a photo of a unicorn", "--json"]);
+    expect([code, closed]).toEqual([2, 1]);
+    expect(JSON.parse(stdout).error).toMatchObject({ code: "unknown_words", fix: "a horse" });
+  });
+
   it("names a port that is in use", async () => {
     const { url, ended, stop } = started(double());
     const port = new URL(await url).port;

@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""Draws the logs of the training stages: training/plots/vq.png (losses of both halves) and training/plots/draw.png
+(losses by kind of position, scores of the judge), from what training/runs/ holds. Stages without a log are left out.
+
+    python3 training/plot.py
+"""
+import json
+import pathlib
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402
+
+HERE = pathlib.Path(__file__).resolve().parent
+# train_draw.py logs the loss on objects by mask ratio, from nearly all masked to less than half.
+KINDS = {"object_0.95": "objects, 95-100 % masked", "object_0.8": "objects, 80-95 %", "object_0.5": "objects, 50-80 %",
+         "object_0.0": "objects, 0-50 %", "ground": "ground"}
+
+
+def rows(*parts):
+    """The lines of a log, in order; a run that was resumed from an older checkpoint repeats steps: the last one counts."""
+    path = HERE.joinpath("runs", *parts)
+    if not path.exists():
+        return []
+    by_step = {}
+    for line in path.read_text().splitlines():
+        row = json.loads(line)
+        by_step = {step: kept for step, kept in by_step.items() if step < row["step"]} | {row["step"]: row}
+    return list(by_step.values())
+
+
+def finish(figure, name):
+    (HERE / "plots").mkdir(exist_ok=True)
+    figure.savefig(HERE / "plots" / name, dpi=110)
+    print(f"training/plots/{name}")
+
+
+def losses(axes, log, x, kinds):
+    for key, label in kinds.items():
+        points = [(row[x], row[key]) for row in log if key in row]
+        axes.plot(*zip(*points), label=label)
+    axes.set_yscale("log")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+
+
+def vq():
+    logs = {"decoder": "10 x mean absolute error of the pixels", "encoder": "cross-entropy over the codes, nats"}
+    found = {part: rows("vq", f"{part}.jsonl") for part in logs}
+    if not any(found.values()):
+        return
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+    for part, plot in zip(logs, axes):
+        plot.set(title=f"VQ {part}", xlabel="step", ylabel=logs[part])
+        if found[part]:
+            losses(plot, found[part], "step", {"loss": "training loss"})
+    finish(figure, "vq.png")
+
+
+def draw():
+    log, scores = rows("draw", "log.jsonl"), rows("draw", "scores.jsonl")
+    if not log:
+        return
+    figure, (left, right) = plt.subplots(1, 2, figsize=(13, 4.5), layout="constrained")
+    left.set(title="drawing: training loss", xlabel="pictures seen", ylabel="cross-entropy, nats")
+    losses(left, log, "samples", KINDS)
+    right.set(title="drawing: the judge's score", xlabel="pictures seen", ylabel="share of pictures", ylim=(0, 1))
+    if scores:
+        seen = [row["samples"] for row in scores]
+        for kind in scores[-1]["kinds"]:
+            right.plot(seen, [row["kinds"][kind] for row in scores], alpha=0.5, linewidth=1, label=kind)
+        right.plot(seen, [row["mean"] for row in scores], "k-o", markersize=3, label="mean of the kinds")
+        right.plot(seen, [row["strict"] for row in scores], "k--o", markersize=3, label="strict")
+        right.legend(fontsize=8, loc="lower right")
+        right.grid(alpha=0.3)
+    finish(figure, "draw.png")
+
+
+if __name__ == "__main__":
+    vq()
+    draw()
