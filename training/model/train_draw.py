@@ -128,9 +128,14 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.set_default_device(device)
+    if device == "cuda" and options.helpers:
+        parser.error("--helpers shares memory between processes of one CPU; leave it out on CUDA")
     options.out.mkdir(parents=True, exist_ok=True)
     draws = Draws(options.seed)
-    codebook = torch.from_numpy(draws.table.codebook)
+    fetch = lambda number: {k: v.to(device) for k, v in draws.batch(number, options.prompts, options.group).items()}
+    codebook = torch.from_numpy(draws.table.codebook).to(device)
     model = Trainee(codebook)
     path = options.out / "checkpoint.pt"
     matrices, rest = trained(model)
@@ -138,7 +143,7 @@ def main() -> None:
     adam = torch.optim.Adam(rest, lr=options.adam, betas=(0.9, 0.95), eps=1e-10)
     step, batches, spent = 0, 0, 0.0
     if path.exists():
-        saved = torch.load(path, weights_only=True)
+        saved = torch.load(path, weights_only=True, map_location=device)
         model.load_state_dict(saved["model"])
         average = saved["average"]
         muon.load_state_dict(saved["muon"])
@@ -148,7 +153,7 @@ def main() -> None:
         if options.init:
             model.take(options.init)
         else:
-            model.start_grounds(draws.batch(0, options.prompts, options.group), options.group)
+            model.start_grounds(fetch(0), options.group)
         average = {k: v.clone() for k, v in model.state_dict().items()}
     parameters = matrices + rest
     buffer = [torch.zeros_like(p) for p in parameters]
@@ -179,7 +184,7 @@ def main() -> None:
             break
         for group, rate in rates:
             group["lr"] = rate * min(1.0, (step + 1) / 60) * min(1.0, (1 - progress) / options.decay + 0.01)
-        b = draws.batch(step, options.prompts, options.group)
+        b = fetch(step)
         loss, each = model.loss(b, options.group)
         grads = torch.autograd.grad(loss, parameters)
         merged = 1

@@ -81,6 +81,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=3e-3, help="Muon, for convolutions")
     parser.add_argument("--adam", type=float, default=2e-3, help="Adam, for the rest")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--init", type=pathlib.Path, help="start from the weights of this checkpoint")
     parser.add_argument("--out", type=pathlib.Path, default=HERE.parent / "runs/vq")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -109,6 +110,8 @@ def main() -> None:
         for optimizer, state in zip(optimizers, saved["optimizers"]):
             optimizer.load_state_dict(state)
         step, spent = saved["step"], saved["spent"]
+    elif options.init:
+        vq.load_state_dict(torch.load(options.init, weights_only=True)["model"], strict=False)
     total, begin, saved_at, losses = options.minutes * 60, time.time(), time.time(), []
 
     def save():
