@@ -30,11 +30,16 @@ export type JsonLine = Readonly<Record<string, unknown>>;
 /** A command's work. What it returns is the line of `--json`; without `--json` it has told its story on stderr. */
 export type Command = (args: readonly string[], context: CommandContext) => Promise<JsonLine>;
 
-/** Runs a command to an exit code. Failures are printed: code, message and fix, as JSON on stdout under `--json`. */
+/**
+ * Runs a command to an exit code. Failures are printed: code, message and fix, as JSON on stdout under `--json`.
+ *
+ * @param exitOf for a command whose report may be bad news though the command itself did its work
+ */
 export async function execute(
   command: Command,
   args: readonly string[],
   { output, signal }: Omit<CommandContext, "announce">,
+  exitOf: (line: JsonLine) => ExitCode = () => 0,
 ): Promise<ExitCode> {
   const json = args.includes("--json");
   let announced = false;
@@ -44,8 +49,9 @@ export async function execute(
     announced = true;
   };
   try {
-    announce(await command(args, { output, signal, announce }));
-    return 0;
+    const line = await command(args, { output, signal, announce });
+    announce(line);
+    return exitOf(line);
   } catch (thrown) {
     if (signal.aborted && thrown === signal.reason) {
       output.stderr("interrupted\n");
@@ -60,7 +66,7 @@ export async function execute(
 }
 
 /** Runs a command as this process: its arguments, its streams, Ctrl-C and its exit code. */
-export async function main(command: Command): Promise<never> {
+export async function main(command: Command, exitOf?: (line: JsonLine) => ExitCode): Promise<never> {
   const controller = new AbortController();
   const interrupt = () => controller.abort(new DOMException("interrupted", "AbortError"));
   for (const name of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(name, interrupt);
@@ -69,7 +75,7 @@ export async function main(command: Command): Promise<never> {
     stderr: (text) => writeAll(Deno.stderr, text),
     terminal: Deno.stderr.isTerminal(),
   };
-  Deno.exit(await execute(command, Deno.args, { output, signal: controller.signal }));
+  Deno.exit(await execute(command, Deno.args, { output, signal: controller.signal }, exitOf));
 }
 
 /** A failure nobody foresaw. On one's own machine its text helps, so it is printed, unlike over HTTP. */

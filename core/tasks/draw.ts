@@ -73,7 +73,7 @@ function start(input: DrawInput, model: Model, defaults: DrawDefaults, lexicon: 
 }
 
 /** The prompt's rows, from text each time: they are cheap, and the state stays small. */
-function setUp(settings: DrawSettings, model: Model): DrawSetup {
+function setUp(settings: DrawSettings, model: Model): DrawSetup & { readonly suffix: Int32Array } {
   const { tokenizer, config } = model;
   const micro = settings.micro === null ? {} : { micro: settings.micro };
   const { rows, suffixes } = drawPrompt(

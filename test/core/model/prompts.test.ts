@@ -24,7 +24,7 @@ import {
 } from "../../../core/model/prompts.ts";
 import { createTokenizer } from "../../../core/model/tokenizer.ts";
 import { expand, readSequences } from "../../parity/sequences.ts";
-import { standInTokenizer } from "../../parity/stand_in_tokenizer.ts";
+import { standInTokenizer } from "../../../commands/parity/stand_in_tokenizer.ts";
 
 interface PromptCase {
   readonly task: string;

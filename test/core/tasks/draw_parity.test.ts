@@ -8,7 +8,7 @@ import type { Model } from "../../../core/model/types.ts";
 import { createDraw } from "../../../core/tasks/draw.ts";
 import type { DrawInput } from "../../../core/tasks/draw_input.ts";
 import { runHere } from "../../../core/tasks/run_here.ts";
-import { standInTokenizer } from "../../parity/stand_in_tokenizer.ts";
+import { standInTokenizer } from "../../../commands/parity/stand_in_tokenizer.ts";
 import { nodeEngine } from "../model/node_engine.ts";
 import { parityConfig, parityWeights } from "../model/parity.ts";
 
