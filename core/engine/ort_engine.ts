@@ -9,7 +9,8 @@ import { UnmaskError } from "../errors.ts";
 import { exclusive } from "./lock.ts";
 import { type OrtSession, type OrtSessionOptions, type Runtime, runtimeError } from "./ort.ts";
 import { GuardedSession } from "./ort_session.ts";
-import type { Engine, EngineInfo, Graph, Session } from "./types.ts";
+import { readGraph } from "./graph_file.ts";
+import type { Engine, EngineInfo, Graph, GraphFile, Session } from "./types.ts";
 
 /** onnxruntime's words when a node would land on the CPU although that is forbidden. */
 const FELL_TO_CPU = "assigned to the default CPU EP";
@@ -26,7 +27,7 @@ export class OrtEngine implements Engine {
   }
 
   /** @throws `graph_not_on_gpu`, `graph_refused`, `engine_closed` */
-  async load(graph: Graph): Promise<Session> {
+  async load(graph: Graph | GraphFile): Promise<Session> {
     const raw = await exclusive(() => {
       this.#checkOpen();
       return this.#create(graph);
@@ -54,17 +55,28 @@ export class OrtEngine implements Engine {
     });
   }
 
-  async #create(graph: Graph): Promise<OrtSession> {
+  async #create(graph: Graph | GraphFile): Promise<OrtSession> {
     const { ort, info, sessionOptions, location, profile } = this.#runtime;
     const wholly = location === "gpu-buffer" && graph.cpuNodes === undefined;
     const options: OrtSessionOptions = {
       ...sessionOptions,
-      ...(graph.externalData === undefined ? {} : { externalData: graph.externalData.map((file) => ({ ...file })) }),
       ...(profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: `${profile}/${graph.name}` }),
       ...(wholly ? { extra: { session: { disable_cpu_ep_fallback: "1" } } } : {}),
     };
     try {
-      return await ort.InferenceSession.create(graph.model, options);
+      if (!("path" in graph)) {
+        const files = graph.externalData?.map((file) => ({ ...file }));
+        return await ort.InferenceSession.create(
+          graph.model,
+          files === undefined ? options : { ...options, externalData: files },
+        );
+      }
+      const half = location === "cpu" ? { ...options, ...keepingHalf(graph) } : options;
+      if (info.provider === "cpu") {
+        return await ort.InferenceSession.create(graph.path, half);
+      }
+      const { model, externalData } = await readGraph(graph);
+      return await ort.InferenceSession.create(model, { ...half, externalData });
     } catch (cause) {
       if (wholly && String(cause).includes(FELL_TO_CPU)) {
         throw new UnmaskError({
@@ -83,4 +95,9 @@ export class OrtEngine implements Engine {
       );
     }
   }
+}
+
+/** The runtime's optimisations would widen fp16 constants for good, and its arena would keep what a run widened. */
+function keepingHalf({ keepHalf }: GraphFile): OrtSessionOptions {
+  return keepHalf === true ? { graphOptimizationLevel: "disabled", enableCpuMemArena: false } : {};
 }

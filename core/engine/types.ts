@@ -38,6 +38,21 @@ export interface Graph {
   readonly cpuNodes?: string;
 }
 
+/** A graph on disk. The CPU provider maps its weights from there; the others read them while they load. */
+export interface GraphFile {
+  readonly name: string;
+  /** The ModelProto's file. */
+  readonly path: string;
+  /** Files of external data, in the same folder, by their plain names. */
+  readonly externalData: readonly string[];
+  /**
+   * On a CPU provider fp16 weights stay fp16 in memory and are widened in every run. Without it they are widened once and
+   * take twice the memory: right for what runs often, wrong for a decoder that runs once a picture.
+   */
+  readonly keepHalf?: boolean;
+  readonly cpuNodes?: string;
+}
+
 export type Provider = "webgpu" | "cpu" | "wasm";
 
 /** What is really used; printed by /health and doctor. */
@@ -68,6 +83,6 @@ export interface Session {
 
 export interface Engine {
   readonly info: EngineInfo;
-  load(graph: Graph): Promise<Session>;
+  load(graph: Graph | GraphFile): Promise<Session>;
   close(): Promise<void>;
 }

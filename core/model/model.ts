@@ -5,6 +5,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { BuiltGraph } from "../../kernels/onnx/graph.ts";
 import { UnmaskError } from "../errors.ts";
 import type { Engine, HostTensor, Session } from "../engine/types.ts";
 import { cornerRows, type Grid, gridOf, pickCells } from "./cells.ts";
@@ -13,6 +14,7 @@ import type { ModelConfig } from "./config.ts";
 import { drawFeeds } from "./draw_feeds.ts";
 import { TextEmbedding } from "./embedding.ts";
 import { openFolder } from "./folder.ts";
+import { Graphs, type StoredGraphs } from "./graphs.ts";
 import { drawGraph } from "./graphs/draw.ts";
 import { foldGraph } from "./graphs/fold_tables.ts";
 import { promptGraph } from "./graphs/prompt.ts";
@@ -47,6 +49,10 @@ export interface ModelSource {
   readonly weights: TensorSource;
   readonly tokenizer: Tokenizer;
   readonly engine: Engine;
+  /** Graphs of a converted folder; `weights` then needs only what is looked up by row. */
+  readonly stored?: StoredGraphs;
+  /** Drawing is loaded at once with `generation` among them, else when it is first asked for. @default all */
+  readonly parts?: readonly Part[];
   /** Called by `close`. */
   readonly dispose?: () => Promise<void>;
 }
@@ -63,7 +69,16 @@ export async function openModel(options: OpenModelOptions): Promise<Model> {
   try {
     const tokenizer = await openTokenizer(options.folder);
     const { config, weights } = folder;
-    return await createModel({ config, weights, tokenizer, engine: options.engine, dispose: () => folder.close() });
+    const { engine, parts } = options;
+    const dispose = () => folder.close();
+    return await createModel({
+      config,
+      weights,
+      tokenizer,
+      engine,
+      dispose,
+      ...(parts === undefined ? {} : { parts }),
+    });
   } catch (error) {
     await folder.close();
     throw error;
@@ -82,23 +97,14 @@ async function openTokenizer(folder: string): Promise<Tokenizer> {
   return createTokenizer(json, await readFile(join(folder, "tokenizer_config.json"), "utf8").catch(() => "{}"));
 }
 
-/** Builds and loads what drawing needs; the VQ encoder follows when it is first asked for. */
+/** Loads what drawing needs, if that is among the parts; the rest follows when it is first asked for. */
 export async function createModel(source: ModelSource): Promise<Model> {
-  const { config, weights, engine } = source;
-  const loaded: Session[] = [];
-  const load = async (graph: ReturnType<typeof promptGraph>) => {
-    const session = await engine.load(await graph);
-    loaded.push(session);
-    return session;
-  };
+  const network = new Network(source);
   try {
-    const tables = await foldTables(config, weights, engine);
-    const prompt = config.promptAttention === "prefix" ? await load(promptGraph(config, weights)) : undefined;
-    const draw = await load(drawGraph(config, weights, { attention: config.promptAttention, tables }));
-    const decode = await load(vqDecodeGraph(config.vq, weights));
-    return new Network(source, { prompt, draw, decode }, tables, loaded);
+    if (source.parts?.includes("generation") ?? true) await network.loadDrawing();
+    return network;
   } catch (error) {
-    for (const session of loaded) await session.release();
+    await network.release();
     throw error;
   }
 }
@@ -116,40 +122,56 @@ export async function foldTables(config: ModelConfig, weights: TensorSource, eng
   }
 }
 
-interface Sessions {
-  /** Only with `prefix` attention. */
-  readonly prompt: Session | undefined;
-  readonly draw: Session;
-  readonly decode: Session;
-}
-
 class Network implements Model {
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
   readonly understanding: Understanding;
-  #source: ModelSource;
-  #sessions: Sessions;
-  #loaded: Session[];
-  #encode: Lazy<Session>;
+  readonly #source: ModelSource;
+  readonly #graphs: Graphs;
+  readonly #embedding: TextEmbedding;
+  /** Only with `prefix` attention. */
+  readonly #prompt: Lazy<Session>;
+  readonly #draw: Lazy<Session>;
+  readonly #decode: Lazy<Session>;
+  readonly #encode: Lazy<Session>;
   /** Two graphs of edits with `prefix` attention. */
-  #sourcePrompt: Lazy<Session>;
-  #sourceDraw: Lazy<Session>;
-  #embedding: TextEmbedding;
+  readonly #sourcePrompt: Lazy<Session>;
+  readonly #sourceDraw: Lazy<Session>;
 
-  constructor(source: ModelSource, sessions: Sessions, tables: FoldedTables, loaded: Session[]) {
-    this.config = source.config;
+  constructor(source: ModelSource) {
+    const { config, weights, engine } = source;
+    const attention = config.promptAttention;
+    const graphs = new Graphs(engine, source.stored);
+    const tables = new Lazy(() => foldTables(config, weights, engine));
+    const lazy = (name: string, build: () => Promise<BuiltGraph>) => new Lazy(() => graphs.load(name, build));
+    this.config = config;
     this.tokenizer = source.tokenizer;
     this.#source = source;
-    this.#sessions = sessions;
-    this.#loaded = loaded;
-    this.#embedding = new TextEmbedding(source.config, source.weights);
-    this.understanding = createUnderstanding(source);
-    const { config, weights } = source;
-    this.#encode = this.#lazy(() => vqEncodeGraph(config.vq, weights));
-    this.#sourcePrompt = this.#lazy(() => sourcePromptGraph(config, weights, tables));
-    this.#sourceDraw = this.#lazy(() =>
-      drawGraph(config, weights, { attention: "prefix", tables, sourceCached: true })
+    this.#graphs = graphs;
+    this.#embedding = new TextEmbedding(config, weights);
+    this.understanding = createUnderstanding({ ...source, graphs });
+    this.#prompt = lazy("prompt", () => promptGraph(config, weights));
+    this.#draw = lazy(
+      `draw_${attention}`,
+      async () => drawGraph(config, weights, { attention, tables: await tables.get() }),
     );
+    this.#decode = lazy("vq_decode", () => vqDecodeGraph(config.vq, weights));
+    this.#encode = lazy("vq_encode", () => vqEncodeGraph(config.vq, weights));
+    this.#sourcePrompt = lazy("source_prompt", async () => sourcePromptGraph(config, weights, await tables.get()));
+    this.#sourceDraw = lazy(
+      "draw_prefix_source",
+      async () => drawGraph(config, weights, { attention: "prefix", tables: await tables.get(), sourceCached: true }),
+    );
+  }
+
+  async loadDrawing(): Promise<void> {
+    if (this.config.promptAttention === "prefix") await this.#prompt.get();
+    await this.#draw.get();
+    await this.#decode.get();
+  }
+
+  get loaded() {
+    return this.#graphs.loaded;
   }
 
   get info() {
@@ -201,8 +223,7 @@ class Network implements Model {
       positions: positionRows(rows.length, places.length, (index) => places[index] ?? 0),
     };
     if (source === undefined) {
-      const session = this.#sessions.prompt;
-      if (session === undefined) throw new RangeError("the prompt graph is not loaded");
+      const session = await this.#prompt.get();
       const names = promptOutputs(this.config.jointLayers);
       return new OpenPrompt(rows.length, length, 0, await session.run(feeds, names, names));
     }
@@ -227,7 +248,7 @@ class Network implements Model {
     const target = ids.length / 4;
     this.#checkLength(prompt.total(target));
     const session = prompt.source === undefined || prompt.liveSource !== undefined
-      ? this.#sessions.draw
+      ? await this.#draw.get()
       : await this.#sourceDraw.get();
     const feeds = drawFeeds(prompt, cornerRows(ids, grid, foldedRows(this.config)), pickCells(positions, grid));
     const all = await hostFloats(await session.run(feeds, ["logits"]), "logits");
@@ -244,7 +265,8 @@ class Network implements Model {
       ids: { dtype: "int32", dims: [1, grid.height, grid.width], data },
       ...latentShape(this.config.vq, grid.height, grid.width),
     };
-    const planes = await hostFloats(await this.#sessions.decode.run(feeds, ["picture"]), "picture");
+    const session = await this.#decode.get();
+    const planes = await hostFloats(await session.run(feeds, ["picture"]), "picture");
     return fromPlanes(planes, grid.width * this.config.vq.factor, grid.height * this.config.vq.factor);
   }
 
@@ -265,18 +287,15 @@ class Network implements Model {
     return Uint16Array.from(host.data as BigInt64Array, Number);
   }
 
-  #lazy(graph: () => ReturnType<typeof promptGraph>): Lazy<Session> {
-    return new Lazy(async () => {
-      const session = await this.#source.engine.load(await graph());
-      this.#loaded.push(session);
-      return session;
-    });
-  }
-
   async close(): Promise<void> {
     await this.understanding.close();
-    for (const session of this.#loaded.splice(0)) await session.release();
+    await this.release();
     await this.#source.dispose?.();
+  }
+
+  /** Of everything that is loaded; what the weights come from stays open. */
+  release(): Promise<void> {
+    return this.#graphs.release();
   }
 
   #checkLength(tokens: number): void {

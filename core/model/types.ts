@@ -74,6 +74,12 @@ export interface PromptPictures {
   readonly source?: { readonly ids: Uint16Array; readonly width?: number };
 }
 
+/** One graph in memory and the bytes of its weights. */
+export interface LoadedGraph {
+  readonly graph: string;
+  readonly bytes: number;
+}
+
 export interface Model {
   readonly config: ModelConfig;
   readonly info: EngineInfo;
@@ -105,5 +111,7 @@ export interface Model {
   encode(picture: Picture): Promise<Uint16Array>;
   /** The part that sees and answers; nothing of it is loaded before it is used. Closed with the model. */
   readonly understanding: Understanding;
+  /** What is loaded now. */
+  readonly loaded: readonly LoadedGraph[];
   close(): Promise<void>;
 }

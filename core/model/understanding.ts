@@ -7,6 +7,7 @@
 import type { Engine, HostTensor, ResidentTensor, Session } from "../engine/types.ts";
 import type { ModelConfig } from "./config.ts";
 import { TextEmbedding } from "./embedding.ts";
+import { Graphs } from "./graphs.ts";
 import { cacheNames } from "./graphs/prompt.ts";
 import { headGraph, type HeadRows } from "./graphs/text_head.ts";
 import { ownNames, textGraph } from "./graphs/text_step.ts";
@@ -22,6 +23,8 @@ interface Source {
   readonly weights: TensorSource;
   readonly tokenizer: Tokenizer;
   readonly engine: Engine;
+  /** Those of the model, so that one account holds all. @default its own */
+  readonly graphs?: Graphs;
 }
 
 /** Nothing is loaded yet. */
@@ -37,14 +40,14 @@ class LoadedUnderstanding implements Understanding {
   readonly #words: Lazy<Session>;
   readonly #locations: Lazy<Session>;
 
-  constructor({ config, weights, tokenizer, engine }: Source) {
+  constructor({ config, weights, tokenizer, engine, graphs = new Graphs(engine) }: Source) {
     this.#config = config;
     this.#embedding = new TextEmbedding(config, weights);
-    this.#vision = new Lazy(() => Vision.load(config, weights, engine));
-    this.#text = new Lazy(async () => engine.load(await textGraph(config, weights)));
-    this.#words = new Lazy(async () => engine.load(await headGraph(config, weights)));
+    this.#vision = new Lazy(() => Vision.load(config, weights, graphs));
+    this.#text = new Lazy(() => graphs.load("text_step", () => textGraph(config, weights)));
+    this.#words = new Lazy(() => graphs.load("text_head", () => headGraph(config, weights)));
     const rows = (): HeadRows => ({ first: tokenizer.id("<LOC_0>"), count: config.locTokens });
-    this.#locations = new Lazy(async () => engine.load(await headGraph(config, weights, rows())));
+    this.#locations = new Lazy(() => graphs.load("text_head_rows", () => headGraph(config, weights, rows())));
   }
 
   async look(picture: Picture, look: Look = "tiles"): Promise<Float32Array> {

@@ -4,9 +4,10 @@
  * @module
  */
 import { anyresViews, NEWLINE, singleView, viewPixels, type Views } from "../image/views.ts";
-import type { Engine, Session } from "../engine/types.ts";
+import type { Session } from "../engine/types.ts";
 import { UnmaskError } from "../errors.ts";
 import type { ModelConfig } from "./config.ts";
+import type { Graphs } from "./graphs.ts";
 import { visionProjectGraph } from "./graphs/vision_project.ts";
 import { visionTowerGraph } from "./graphs/vision_tower.ts";
 import { hostFloats } from "./outputs.ts";
@@ -37,12 +38,12 @@ export class Vision {
   }
 
   /** @throws {UnmaskError} `part_missing` if the model has no tower */
-  static async load(config: ModelConfig, source: TensorSource, engine: Engine): Promise<Vision> {
+  static async load(config: ModelConfig, source: TensorSource, graphs: Graphs): Promise<Vision> {
     const vision = requireVision(config);
     const newline = await source.read("model.image_newline");
-    const tower = await engine.load(await visionTowerGraph(vision, source));
+    const tower = await graphs.load("vision_tower", () => visionTowerGraph(vision, source));
     try {
-      const project = await engine.load(await visionProjectGraph(config, vision, source));
+      const project = await graphs.load("vision_project", () => visionProjectGraph(config, vision, source));
       return new Vision(config, vision, { tower, project }, newline);
     } catch (error) {
       await tower.release();

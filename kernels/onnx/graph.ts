@@ -34,16 +34,28 @@ export interface BuiltGraph {
   readonly weightBytes: number;
 }
 
-/** Takes the bytes of external files, each file from its start to its end, one file after the other. */
-export type Sink = (path: string, offset: number, bytes: Uint8Array) => Promise<void>;
+/** Where a weight's bytes lie: in a file beside the model. */
+export interface StoredWeight {
+  readonly path: string;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Keeps weights in files for several graphs; a weight of one name is one weight, in whichever graph. */
+export interface WeightStore {
+  /** `bytes`: of all the graph's weights. */
+  begin(graph: string, bytes: number): void;
+  /** Loads and keeps the weight, unless it is kept already. */
+  place(name: string, length: number, load: () => Promise<Uint8Array>): Promise<StoredWeight>;
+}
 
 export interface BuildOptions {
   /** Above this many bytes of initializers they go to external files. Protobuf ends at 2 GiB. @default {1 GiB} */
   readonly inlineLimit?: number;
   /** Largest external file, in bytes; one initializer never spans two. @default {1.5 GiB} */
   readonly fileLimit?: number;
-  /** Where external files go instead of memory; `externalData` is then absent. */
-  readonly sink?: Sink;
+  /** Takes all but the smallest initializers, whatever the limits; `externalData` is then absent. */
+  readonly store?: WeightStore;
 }
 
 interface Initializer {
@@ -187,19 +199,28 @@ export class GraphBuilder {
   async #encodeInitializers(graph: MessageWriter, options: BuildOptions) {
     const list = [...this.#initializers.values()];
     const weightBytes = list.reduce((sum, each) => sum + byteLength(each), 0);
-    const external = weightBytes > (options.inlineLimit ?? 2 ** 30);
+    const external = options.store === undefined && weightBytes > (options.inlineLimit ?? 2 ** 30);
     const plan = external
       ? planFiles(this.name, list, options.fileLimit ?? 1.5 * 2 ** 30)
       : { sizes: [], place: new Map<string, Place>() };
-    const kept = options.sink === undefined ? keepFiles(plan.sizes) : { files: [], sink: options.sink };
+    const { store } = options;
+    store?.begin(this.name, weightBytes);
+    const files = plan.sizes.map(({ path, size }) => ({ path, data: new Uint8Array(size) }));
+    const data = new Map(files.map((file) => [file.path, file.data]));
     for (const each of list) {
-      const bytes = asBytes(await each.load(), each);
-      const place = plan.place.get(each.name);
-      if (place !== undefined) await kept.sink(place.path, place.offset, bytes);
-      const placement: Placement = place === undefined ? { bytes } : { ...place, length: bytes.byteLength };
+      const length = byteLength(each);
+      const load = async () => asBytes(await each.load(), each);
+      let placement: Placement;
+      if (store !== undefined && length >= ALWAYS_INLINE) placement = await store.place(each.name, length, load);
+      else {
+        const bytes = await load();
+        const place = plan.place.get(each.name);
+        if (place !== undefined) data.get(place.path)?.set(bytes, place.offset);
+        placement = place === undefined ? { bytes } : { ...place, length };
+      }
       graph.message(5, encodeInitializer(each.name, each.type, each.dims, placement));
     }
-    return { files: kept.files, weightBytes };
+    return { files, weightBytes };
   }
 }
 
@@ -217,10 +238,7 @@ function asBytes(data: InitializerData, initializer: Initializer): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
-interface Place {
-  readonly path: string;
-  readonly offset: number;
-}
+type Place = Pick<StoredWeight, "path" | "offset">;
 
 interface FileSize {
   readonly path: string;
@@ -244,20 +262,4 @@ function planFiles(graphName: string, list: readonly Initializer[], limit: numbe
     file.size = start + length;
   }
   return { place, sizes };
-}
-
-/** External files in memory. */
-function keepFiles(sizes: readonly FileSize[]): {
-  readonly files: readonly { readonly path: string; readonly data: Uint8Array }[];
-  readonly sink: Sink;
-} {
-  const files = sizes.map(({ path, size }) => ({ path, data: new Uint8Array(size) }));
-  const byPath = new Map(files.map(({ path, data }) => [path, data]));
-  return {
-    files,
-    sink(path, offset, bytes) {
-      byPath.get(path)?.set(bytes, offset);
-      return Promise.resolve();
-    },
-  };
 }

@@ -104,6 +104,7 @@ export function fakeModel(): FakeModel {
     understanding: new Proxy({} as Model["understanding"], {
       get: () => () => Promise.reject(new Error("not asked for")),
     }),
+    loaded: [],
     close: () => Promise.resolve(),
   };
 }

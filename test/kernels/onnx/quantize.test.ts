@@ -1,7 +1,7 @@
 /** Small weight formats: what is stored, and what ONNX Runtime makes of it, against fp64 arithmetic on the same numbers. */
 import * as ort from "onnxruntime-node";
 import { describe, expect, test } from "vitest";
-import { type BuildOptions, GraphBuilder } from "../../../kernels/onnx/graph.ts";
+import { type BuildOptions, GraphBuilder, type StoredWeight, type WeightStore } from "../../../kernels/onnx/graph.ts";
 import { linear, type Parameter, parameter, tableRows } from "../../../kernels/onnx/layers.ts";
 import { BLOCK, toHalf, toInt4, type WeightFormat } from "../../../kernels/onnx/quantize.ts";
 
@@ -19,7 +19,7 @@ function parameterOf(dims: readonly number[], format: WeightFormat | undefined, 
 }
 
 /** The stored matrix as fp64, read the way the operator's documentation says. */
-function stored(values: Float32Array, rows: number, columns: number): number[] {
+function storedInt4(values: Float32Array, rows: number, columns: number): number[] {
   const { packed, scales } = toInt4(values, rows, columns);
   const blocks = Math.ceil(columns / BLOCK);
   return Array.from({ length: rows * columns }, (_, index) => {
@@ -58,7 +58,7 @@ describe("int4", () => {
       const y = linear(g, g.input("x", "float32", ["n", columns]), parameterOf([rows, columns], "int4", values));
       g.output("y", y, "float32", ["n", rows]);
       const found = await run(g, { x: new ort.Tensor("float32", x, [3, columns]) });
-      const wanted = product(x, stored(values, rows, columns), rows, columns);
+      const wanted = product(x, storedInt4(values, rows, columns), rows, columns);
       const range = Math.max(...wanted.map(Math.abs));
       found.forEach((value, index) => expect(Math.abs(value - (wanted[index] ?? NaN))).toBeLessThan(1e-5 * range));
     },
@@ -67,7 +67,7 @@ describe("int4", () => {
   test("no block is further off than sixteen even steps from -|max| to |max| would be", () => {
     const [rows, columns] = [9, 96];
     const values = numbers(rows * columns);
-    const read = stored(values, rows, columns);
+    const read = storedInt4(values, rows, columns);
     let better = 0;
     for (let from = 0; from < values.length; from += BLOCK) {
       const block = values.slice(from, from + BLOCK);
@@ -140,32 +140,45 @@ describe("fp16", () => {
   });
 });
 
-describe("sink", () => {
-  test("takes the bytes that external files would hold, and keeps none", async () => {
-    const build = (options: BuildOptions) => {
-      const g = new GraphBuilder("sunk");
-      const x = g.input("x", "float32", ["n", 128]);
-      g.output("y", linear(g, x, parameterOf([128, 128], "int4", numbers(128 * 128))), "float32", ["n", 128]);
-      return g.build(options);
-    };
-    const kept = await build({ inlineLimit: 0, fileLimit: 9000 });
-    const files = new Map<string, Uint8Array>();
-    const sunk = await build({
-      inlineLimit: 0,
-      fileLimit: 9000,
-      sink(path, offset, bytes) {
-        const before = files.get(path) ?? new Uint8Array();
-        expect(offset).toBeGreaterThanOrEqual(before.length);
-        const file = new Uint8Array(offset + bytes.length);
-        file.set(before);
-        file.set(bytes, offset);
-        files.set(path, file);
-        return Promise.resolve();
-      },
-    });
-    expect(sunk.externalData).toBeUndefined();
-    expect(sunk.model).toEqual(kept.model);
-    expect([...files].map(([path, data]) => ({ path, data }))).toEqual(kept.externalData);
-    expect(files.size).toBe(2);
+describe("store", () => {
+  test("keeps a weight of one name once for two graphs, which read it from the file", async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      const stored = new Map<string, StoredWeight>();
+      const begun: [string, number][] = [];
+      const store: WeightStore = {
+        begin: (...graph) => void begun.push(graph),
+        async place(name, length, load) {
+          const known = stored.get(name);
+          if (known !== undefined) return known;
+          const offset = stored.size * 65536; // behind one another, on a page
+          using file = await Deno.open(`${folder}/all.bin`, { write: true, create: true });
+          await file.seek(offset, Deno.SeekMode.Start);
+          await file.write(await load());
+          const place = { path: "all.bin", offset, length };
+          stored.set(name, place);
+          return place;
+        },
+      };
+      const x = new ort.Tensor("float32", numbers(128, 3), [1, 128]);
+      const values = numbers(128 * 128);
+      for (const name of ["first", "second"]) {
+        const g = new GraphBuilder(name);
+        const input = g.input("x", "float32", ["n", 128]);
+        g.output("y", linear(g, input, parameterOf([128, 128], "int4", values)), "float32", ["n", 128]);
+        const { model, weightBytes, externalData } = await g.build({ store });
+        expect(externalData).toBeUndefined();
+        expect(begun.at(-1)).toEqual([name, weightBytes]);
+        await Deno.writeFile(`${folder}/${name}.onnx`, model);
+        const session = await ort.InferenceSession.create(`${folder}/${name}.onnx`);
+        const { y } = await session.run({ x });
+        await session.release();
+        const wanted = product(x.data as Float32Array, storedInt4(values, 128, 128), 128, 128);
+        Array.from(y?.data as Float32Array).forEach((value, i) => expect(value).toBeCloseTo(wanted[i] ?? NaN, 3));
+      }
+      expect([...stored.keys()]).toEqual(["w:int4", "w:scales"]);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
   });
 });
