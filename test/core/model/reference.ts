@@ -41,6 +41,8 @@ class Weights {
 
 interface Token {
   readonly generation: boolean;
+  /** Of the picture that is drawn; the prompt does not see it. */
+  readonly target: boolean;
   readonly position: number;
   x: Vector;
 }
@@ -72,6 +74,13 @@ function attend(q: Vector, seen: readonly { k: Vector; v: Vector }[], { heads, h
   return result;
 }
 
+/** A picture in the prompt, its cells in order at the prompt's places of `token`. */
+export interface ReferenceSource {
+  readonly token: number;
+  readonly ids: Uint16Array;
+  readonly width: number;
+}
+
 /** Logits [ids, vqCodes] of one row under prefix attention; `ids` on a grid of `width`. */
 export async function referenceLogits(
   config: ModelConfig,
@@ -79,18 +88,22 @@ export async function referenceLogits(
   prompt: Int32Array,
   ids: Uint16Array,
   width: number,
+  picture?: ReferenceSource,
 ): Promise<Float64Array> {
   const w = new Weights(source);
   const tokens: Token[] = [];
+  const cells = picture === undefined ? [] : await cellTokens(config, w, picture.ids, picture.width);
   for (const [position, id] of prompt.entries()) {
-    const x = Array.from(await source.readRows("model.transformer.wte.weight", id, 1));
-    tokens.push({ generation: false, position, x });
+    const generation = id === picture?.token;
+    const x = generation ? cells.shift() : Array.from(await source.readRows("model.transformer.wte.weight", id, 1));
+    if (x === undefined) throw new Error("more places than cells");
+    tokens.push({ generation, target: false, position, x });
   }
   for (const x of await cellTokens(config, w, ids, width)) {
-    tokens.push({ generation: true, position: tokens.length, x });
+    tokens.push({ generation: true, target: true, position: tokens.length, x });
   }
   for (let layer = 0; layer < config.layers; layer++) await block(config, w, layer, tokens);
-  return await heads(config, w, tokens.filter((token) => token.generation), ids.length, width);
+  return await heads(config, w, tokens.filter((token) => token.target), ids.length, width);
 }
 
 async function cellTokens(config: ModelConfig, w: Weights, ids: Uint16Array, width: number): Promise<Vector[]> {
@@ -128,9 +141,9 @@ async function block(config: ModelConfig, w: Weights, layer: number, tokens: Tok
     projected.push({ token, name, q, k, v: await w.times(name("v_proj"), normed) });
   }
   for (const { token, name, q } of projected) {
-    // A prompt token sees the prompt. An image token sees the image, and the prompt too in joint layers.
+    // A prompt token does not see the target. In split layers each kind sees its own.
     const seen = projected.filter(({ token: other }) =>
-      token.generation ? other.generation || layer < config.jointLayers : !other.generation
+      (token.target || !other.target) && (layer < config.jointLayers || other.generation === token.generation)
     );
     const output = await w.times(`transformer.blocks.${layer}.attn_out`, attend(q, seen, config));
     const middle = token.x.map((value, i) => value + (output[i] ?? NaN)); // the first dModelGen rows for the image
