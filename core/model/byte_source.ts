@@ -26,7 +26,16 @@ export async function fileSource(path: string, name: string): Promise<ByteSource
       cause,
     });
   });
-  const { size } = await handle.stat();
+  const info = await handle.stat();
+  if (!info.isFile()) {
+    await handle.close();
+    throw new UnmaskError({
+      code: "file_missing",
+      message: `${name} is not a file`,
+      fix: "check that the model folder is complete",
+    });
+  }
+  const { size } = info;
   return {
     name,
     size,

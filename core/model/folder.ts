@@ -12,6 +12,7 @@ import { UnmaskError } from "../errors.ts";
 import { fileSource } from "./byte_source.ts";
 import { type ModelConfig, parseConfig } from "./config.ts";
 import { modelLayout, type Part, VQ_PREFIX } from "./layout.ts";
+import { isPlainName } from "./plain_name.ts";
 import { Safetensors, type TensorEntry } from "./safetensors.ts";
 import type { TensorSource } from "./weights.ts";
 
@@ -134,7 +135,7 @@ async function locate(folder: string, opened: Safetensors[]): Promise<Map<string
 function parseIndex(json: unknown): Record<string, string> {
   const parsed = indexSchema.safeParse(json);
   const bad = parsed.success
-    ? Object.values(parsed.data.weight_map).find((file) => !/^[\w-][\w.-]*\.safetensors$/.test(file))
+    ? Object.values(parsed.data.weight_map).find((file) => !isPlainName(file) || !file.endsWith(".safetensors"))
     : undefined;
   if (!parsed.success || bad !== undefined) {
     throw new UnmaskError({

@@ -5,7 +5,10 @@ import { modelLayout } from "../../../core/model/layout.ts";
 import { parseConfig } from "../../../core/model/config.ts";
 import { memorySource } from "../../../core/model/byte_source.ts";
 import { Safetensors } from "../../../core/model/safetensors.ts";
+import { PUBLISHED_CONFIG, PUBLISHED_VQ_CONFIG } from "../../../core/model/published.ts";
 import { parityConfig, readJson } from "./parity.ts";
+
+const INDEX = "model.safetensors.index.json";
 
 interface Raw {
   readonly dtype: string;
@@ -142,6 +145,47 @@ describe("config", () => {
   });
 });
 
+describe("the published layout", () => {
+  const { tensors } = readJson("checkpoint_layout.json") as { tensors: Record<string, readonly number[]> };
+  const published = new Map(
+    Object.entries(tensors).flatMap(([name, dims]) => {
+      const range = /^(.*)\{(\d+)\.\.(\d+)\}(.*)$/.exec(name);
+      if (range === null) return [[name, dims] as const];
+      const [, before = "", first = "", last = "", after = ""] = range;
+      const count = Number(last) - Number(first) + 1;
+      return Array.from({ length: count }, (_, i) => [`${before}${Number(first) + i}${after}`, dims] as const);
+    }),
+  );
+  const config = parseConfig(PUBLISHED_CONFIG, PUBLISHED_VQ_CONFIG);
+
+  test("is 1266 tensors of 11,094,351,587 numbers", () => {
+    expect(published.size).toBe(1266);
+    expect([...published.values()].reduce((sum, dims) => sum + dims.reduce((a, b) => a * b, 1), 0)).toBe(11094351587);
+  });
+
+  test("is what the published configuration asks for, name by name and shape by shape", () => {
+    const own = new Map([...modelLayout(config)].map(([name, { dims }]) => [name, dims]));
+    expect([...own.keys()].sort()).toEqual([...published.keys()].sort());
+    for (const [name, dims] of published) expect(own.get(name), name).toEqual(dims);
+  });
+
+  test("numbers by part are those of the published table", () => {
+    const parts: Record<string, number> = {};
+    for (const { dims, part } of modelLayout(config).values()) {
+      parts[part] = (parts[part] ?? 0) + dims.reduce((a, b) => a * b, 1);
+    }
+    const billions = Object.entries(parts).map(([part, count]) => [part, (count / 1e9).toFixed(2)]);
+    // Facts 1.4: understanding 8.02 with its two tables, generation 2.416 + 0.084, SigLIP and projector 0.42, VQ 0.146.
+    expect(Object.fromEntries(billions)).toEqual({
+      language: "7.50",
+      head: "0.52",
+      generation: "2.50",
+      vision: "0.42",
+      vq: "0.15",
+    });
+  });
+});
+
 describe("folder", () => {
   const sizes = {
     d_model: 8,
@@ -173,6 +217,19 @@ describe("folder", () => {
 
   const write = (name: string, bytes: Uint8Array) => Deno.writeFileSync(`${folder}/${name}`, bytes);
   const ln = "model.transformer.ln_f.weight";
+
+  const lnTensor = () => floats(...new Array<number>(8).fill(1));
+  const index = (): { weight_map: Record<string, string> } => JSON.parse(Deno.readTextFileSync(`${folder}/${INDEX}`));
+  /** All tensors in two shards with an index. */
+  const shards = () => {
+    const entries = Object.entries(tensors);
+    const weight_map: Record<string, string> = {};
+    for (const [i, half] of [entries.slice(0, 9), entries.slice(9)].entries()) {
+      write(`model-${i}.safetensors`, encode(Object.fromEntries(half)));
+      for (const [name] of half) weight_map[name] = `model-${i}.safetensors`;
+    }
+    Deno.writeTextFileSync(`${folder}/${INDEX}`, JSON.stringify({ weight_map }));
+  };
 
   test("opens whole, without the head, and says which parts are there", async () => {
     write("model.safetensors", encode(tensors));
@@ -253,9 +310,164 @@ describe("folder", () => {
       "tensor_missing",
       "model.image_newline; it is nowhere",
     ],
+    [
+      "a truncated shard",
+      () => {
+        shards();
+        write("model-1.safetensors", Deno.readFileSync(`${folder}/model-1.safetensors`).slice(0, -6));
+      },
+      "safetensors_invalid",
+      "model-1.safetensors: tensor",
+    ],
+    [
+      "a shard that is not there",
+      () => {
+        shards();
+        Deno.removeSync(`${folder}/model-1.safetensors`);
+      },
+      "file_missing",
+      "model-1.safetensors cannot be opened",
+    ],
+    [
+      "a shard that is a folder",
+      () => {
+        shards();
+        Deno.removeSync(`${folder}/model-1.safetensors`);
+        Deno.mkdirSync(`${folder}/model-1.safetensors`);
+      },
+      "file_missing",
+      "model-1.safetensors is not a file",
+    ],
+    [
+      "a tensor in two shards",
+      () => {
+        shards();
+        const weight_map = { ...index().weight_map, [ln]: "twice.safetensors" };
+        write("twice.safetensors", encode({ [ln]: floats(...new Array<number>(8).fill(1)) }));
+        Deno.writeTextFileSync(`${folder}/${INDEX}`, JSON.stringify({ weight_map }));
+      },
+      "tensor_unknown",
+      `tensor ${ln} is in model-`,
+    ],
+    [
+      "an index without a map",
+      () => Deno.writeTextFileSync(`${folder}/${INDEX}`, JSON.stringify({ weights: [] })),
+      "index_invalid",
+      "has no weight_map",
+    ],
+    [
+      "a dtype that nobody knows",
+      () => write("model.safetensors", encode({ ...tensors, [ln]: { ...lnTensor(), dtype: "F8_E5M2" } })),
+      "dtype_unsupported",
+      `model.safetensors: tensor ${ln} has dtype F8_E5M2`,
+    ],
+    [
+      "a dtype that is no weight's",
+      () => write("model.safetensors", encode({ ...tensors, [ln]: { ...lnTensor(), dtype: "I32" } })),
+      "dtype_unsupported",
+      `model.safetensors: tensor ${ln} is I32; F32, F16 and BF16 are read`,
+    ],
+    [
+      "a feature that is not built",
+      () => Deno.writeTextFileSync(`${folder}/config.json`, JSON.stringify({ ...config(), unified_gen_enc: true })),
+      "config_unsupported",
+      "config.json: unified_gen_enc is true; only false is built",
+    ],
+    [
+      "a VQ tokenizer that is not built",
+      () => Deno.writeTextFileSync(`${folder}/vqvae/config.json`, JSON.stringify({ ...vq(), norm_type: "spatial" })),
+      "config_invalid",
+      "vqvae/config.json: norm_type",
+    ],
+    [
+      "a header beyond the bound",
+      () => write("model.safetensors", withHeader("{}", [], 100_000_001)),
+      "safetensors_invalid",
+      "model.safetensors: its header claims 100000001 bytes, at most 100000000 are read",
+    ],
+    [
+      "offsets beyond the file",
+      () => write("model.safetensors", encode({ ...tensors, [ln]: { ...lnTensor(), data_offsets: [1e9, 1e9 + 32] } })),
+      "safetensors_invalid",
+      `model.safetensors: tensor ${ln} ends at byte`,
+    ],
+    [
+      "offsets that run backwards",
+      () => write("model.safetensors", encode({ ...tensors, [ln]: { ...lnTensor(), data_offsets: [32, 0] } })),
+      "safetensors_invalid",
+      `tensor ${ln} [8] F32 needs 32 bytes, its offsets span -32`,
+    ],
+    [
+      "offsets into another tensor",
+      () => write("model.safetensors", encode({ ...tensors, [ln]: { ...lnTensor(), data_offsets: [0, 32] } })),
+      "safetensors_invalid",
+      "overlap",
+    ],
   ])("%s", async (_, spoil, code, words) => {
     spoil();
-    await expect(openFolder(folder)).rejects.toMatchObject({ code, message: expect.stringContaining(words) });
+    const error = await openFolder(folder).then(async (opened) => {
+      await opened.close();
+      return undefined;
+    }, (caught: unknown) => caught);
+    expect(error).toMatchObject({ code, message: expect.stringContaining(words), fix: expect.stringMatching(/\w/) });
+    // Nothing half-loaded: no file of the folder is still open.
+    if (Deno.build.os !== "linux") return;
+    const open = [...Deno.readDirSync("/proc/self/fd")].map(({ name }) => {
+      try {
+        return Deno.readLinkSync(`/proc/self/fd/${name}`);
+      } catch {
+        return ""; // closed meanwhile
+      }
+    });
+    expect(open.filter((path) => path.startsWith(folder))).toEqual([]);
+  });
+
+  test.each([
+    "../model.safetensors",
+    "/etc/model.safetensors",
+    "a/b.safetensors",
+    "a\\b.safetensors",
+    "..\\model.safetensors",
+    "C:model.safetensors",
+    ".hidden.safetensors",
+    "model.safetensors\u0000.safetensors",
+    "model.safetensors\n",
+    "model .safetensors",
+    "model.bin",
+    "",
+  ])("an index that names %j", async (name) => {
+    Deno.writeTextFileSync(`${folder}/${INDEX}`, JSON.stringify({ weight_map: { [ln]: name } }));
+    await expect(openFolder(folder)).rejects.toMatchObject({
+      code: "index_invalid",
+      message: `model.safetensors.index.json names ${
+        JSON.stringify(name)
+      }, which is not a plain file name ending in .safetensors`,
+    });
+  });
+
+  test("names that are properties of every object are names like others", async () => {
+    const odd = { ...tensors, constructor: floats(1) };
+    write("model.safetensors", encode(odd));
+    await expect(openFolder(folder)).rejects.toMatchObject({
+      code: "tensor_unknown",
+      message: "model.safetensors: tensor constructor [1] belongs to nothing that config.json describes",
+    });
+    Deno.writeTextFileSync(`${folder}/${INDEX}`, '{"weight_map":{"__proto__":"model.safetensors"}}');
+    await expect(openFolder(folder)).rejects.toMatchObject({ code: expect.stringMatching(/index_invalid|tensor/) });
+  });
+
+  test.each(["F16", "BF16"] as const)("a %s source gives its numbers as fp32", async (dtype) => {
+    const narrow = (raw: Raw): Raw => {
+      const values = new Float32Array(Uint8Array.from(raw.data).buffer);
+      const words = dtype === "F16"
+        ? new Uint16Array(Float16Array.from(values).buffer)
+        : Uint16Array.from(new Uint32Array(values.buffer), (bits) => bits >>> 16);
+      return { ...raw, dtype, data: new Uint8Array(words.buffer) };
+    };
+    write("model.safetensors", encode(Object.fromEntries(Object.entries(tensors).map(([n, raw]) => [n, narrow(raw)]))));
+    const opened = await openFolder(folder);
+    expect(await opened.weights.read(ln)).toEqual(new Float32Array(8).fill(0.5));
+    await opened.close();
   });
 
   test("no folder", async () => {
