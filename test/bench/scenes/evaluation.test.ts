@@ -67,6 +67,15 @@ describe("the interval", () => {
     expect(highMany - lowMany).toBeGreaterThan(0.15);
   });
 
+  it("is that of the mean over kinds", () => {
+    const other = drawn(20, 1, 21).map((result, i) => ({ ...result, tag: "counting" as const, prompt: 100 + i }));
+    // All colours prompts are right, and of the counting ones 1 in 20.
+    const [low, high] = correct([...drawn(100, 1, 1), ...other]);
+    expect(low).toBe(0.5);
+    expect(high).toBeGreaterThan(0.53);
+    expect(high).toBeLessThan(0.6);
+  });
+
   it("is that of the verdict that is asked for", () => {
     expect(interval(drawn(20, 1, 1), ({ strict }) => strict)).toEqual([0, 0]);
     expect(correct(drawn(20, 1, 1))).toEqual([1, 1]);

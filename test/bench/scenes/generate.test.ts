@@ -114,5 +114,10 @@ describe("relations", () => {
     ["hardly left", box(0, 0, 128), box(64, 32), []],
     // Offset 160 and 96, slack 12.8: 0.79 and 0.45 of the distance.
     ["left and a little above", box(0, 0), box(160, 96), ["left of"]],
+    ["right and a little below", box(160, 96), box(0, 0), ["right of"]],
+    ["above and a little right", box(96, 0), box(0, 160), ["above"]],
+    ["below and a little left", box(0, 160), box(96, 0), ["below"]],
+    // Offset 32, slack 12.8: 0.6 of the distance.
+    ["left by half a box", box(0, 0), box(32, 0), ["left of"]],
   ])("%s", (_, a, b, expected) => expect(relations(a, b)).toEqual(expected));
 });

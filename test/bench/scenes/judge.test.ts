@@ -50,6 +50,10 @@ async function share(all: readonly Case[], show: (picture: Picture, index: numbe
   return 1 - wrong.length / all.length;
 }
 
+/** Corners of eight small objects, and of two large ones. */
+const SMALL = [[0, 0], [128, 0], [64, 64], [192, 64], [0, 128], [128, 128], [64, 192], [192, 192]] as const;
+const LARGE = [[0, 0], [128, 128]] as const;
+
 /** Thousands of pictures at some 15 ms each, on a machine that may be busy. */
 const MANY = { timeout: 900_000 };
 
@@ -92,12 +96,49 @@ describe("what the judge sees", () => {
     expect(see(shown([CAR, 0, 64, 16, 48])).unexplained).toBe(0);
   });
 
-  it("nothing in an empty picture, whatever its ground", () => {
-    const odd = { ...empty, data: Uint8Array.from(empty.data, (_, i) => [12, 200, 90][i % 3] ?? 0) };
-    for (const ground of world.data.grounds.keys()) {
-      expect(see(render(world, { ground, things: [] }))).toEqual({ detections: [], unexplained: 0 });
+  it("nothing in an empty picture, whatever its ground: also that of a white or a red object", () => {
+    const plain = [
+      ...world.data.grounds.map(({ rgb }) => rgb),
+      ...world.data.colors.flatMap(({ base, light }) => [base, light]),
+    ];
+    for (const rgb of plain) {
+      const picture = { ...empty, data: Uint8Array.from(empty.data, (_, i) => rgb[i % 3] ?? 0) };
+      expect(see(picture)).toEqual({ detections: [], unexplained: 0 });
+      expect(see(distort(picture, 1)).detections).toEqual([]);
     }
-    expect(see(odd)).toEqual({ detections: [], unexplained: 0 });
+  });
+
+  it("one object where two icons fit: a plain ball is nearly a plain stop sign", () => {
+    expect(things(shown([BALL, color("red"), 64, 96, 96]))).toEqual([[BALL, color("red"), 64, 96, 96]]);
+  });
+
+  it("every icon in every colour on every ground, through distortion", MANY, () => {
+    const kinds = world.data.classes.flatMap((_, cls) =>
+      Array.from({ length: 11 }, (_, color) => [cls, color] as const)
+    );
+    const missed: string[] = [];
+    for (const ground of world.data.grounds.keys()) {
+      // Eight small ones to a picture, or two large ones, these on one ground each.
+      for (const [size, each, places] of [[64, 8, SMALL], [128, 2, LARGE]] as const) {
+        for (let at = 0; at < kinds.length; at += each) {
+          if (size === 128 && (at / each) % 6 !== ground) continue;
+          // Far apart in the list, so that no one colour covers the picture.
+          const all = Array.from({ length: each }, (_, i) => kinds[(at + i * 167) % kinds.length] ?? [0, 0] as const);
+          const scene = sceneOf(...all.map(([cls, color], i): Numbers => [cls, color, size, ...(places[i] ?? [0, 0])]));
+          const found = things(distort(render(world, { ...scene, ground }), at)).map((thing) => thing.join());
+          expect(found).toHaveLength(each);
+          missed.push(
+            ...scene.things.filter((thing) => !found.includes(Object.values(thing).join()))
+              .map(({ cls, color, size }) =>
+                `${world.data.classes[cls]?.name} ${color === 0 ? "own" : "tinted"} ${size}`
+              ),
+          );
+        }
+      }
+    }
+    // Small and in one plain colour, these two differ by their corners.
+    expect(missed.filter((name) => name !== "stop sign tinted 64" && name !== "sports ball tinted 64")).toEqual([]);
+    expect(missed.length).toBeLessThanOrEqual(12);
   });
 
   it.each([64, 128])("no half car of %i px, but fragments", (size) => {
@@ -118,6 +159,13 @@ describe("what the judge sees", () => {
     const { data } = shown([BALL, color("red"), 64, 96, 96]), middle = (128 * 256 + 120) * 3;
     const plain = { ...empty, data: Uint8Array.from(data, (_, i) => data[middle + i % 3] ?? 0) };
     expect(things(patch(empty, plain, 64, 64, 128, 128))).toEqual([]);
+  });
+
+  it("the fragment of a pink dog on pink", () => {
+    const on = (...all: readonly Numbers[]) => render(world, { ...sceneOf(...all), ground: 5 });
+    const half = patch(on([DOG, color("pink"), 64, 64, 64]), on(), 96, 64, 32, 64);
+    expect(things(half)).toEqual([]);
+    expect(see(half).unexplained).toBeGreaterThan(20);
   });
 
   it("a car and the fragment of another", () => {
