@@ -412,7 +412,7 @@ describe("folder", () => {
     expect(error).toMatchObject({ code, message: expect.stringContaining(words), fix: expect.stringMatching(/\w/) });
     // Nothing half-loaded: no file of the folder is still open.
     if (Deno.build.os !== "linux") return;
-    const open = [...Deno.readDirSync("/proc/self/fd")].map(({ name }) => {
+    const open = (await Array.fromAsync(Deno.readDir("/proc/self/fd"))).map(({ name }) => {
       try {
         return Deno.readLinkSync(`/proc/self/fd/${name}`);
       } catch {
@@ -436,7 +436,7 @@ describe("folder", () => {
     "model.bin",
     "",
   ])("an index that names %j", async (name) => {
-    Deno.writeTextFileSync(`${folder}/${INDEX}`, JSON.stringify({ weight_map: { [ln]: name } }));
+    await Deno.writeTextFile(`${folder}/${INDEX}`, JSON.stringify({ weight_map: { [ln]: name } }));
     await expect(openFolder(folder)).rejects.toMatchObject({
       code: "index_invalid",
       message: `model.safetensors.index.json names ${
@@ -452,7 +452,7 @@ describe("folder", () => {
       code: "tensor_unknown",
       message: "model.safetensors: tensor constructor [1] belongs to nothing that config.json describes",
     });
-    Deno.writeTextFileSync(`${folder}/${INDEX}`, '{"weight_map":{"__proto__":"model.safetensors"}}');
+    await Deno.writeTextFile(`${folder}/${INDEX}`, '{"weight_map":{"__proto__":"model.safetensors"}}');
     await expect(openFolder(folder)).rejects.toMatchObject({ code: expect.stringMatching(/index_invalid|tensor/) });
   });
 
