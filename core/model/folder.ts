@@ -27,6 +27,8 @@ export interface ModelFolder {
   readonly weights: TensorSource;
   /** Parts of which every tensor is there. */
   readonly parts: ReadonlySet<Part>;
+  /** Names of the files that hold the weights. */
+  readonly files: ReadonlySet<string>;
   close(): Promise<void>;
 }
 
@@ -63,14 +65,16 @@ export async function openFolder(
   try {
     const found = await locate(path, opened);
     const parts = check(config, found, need);
-    return { path, config, weights: tensorSource(found), parts, close };
+    const files = new Set([...found.values()].map(({ file }) => file));
+    return { path, config, weights: tensorSource(found), parts, files, close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-async function readJson(folder: string, file: string): Promise<unknown> {
+/** A file of a model folder, parsed. @throws {UnmaskError} `file_missing`, `json_invalid` */
+export async function readJson(folder: string, file: string): Promise<unknown> {
   const text = await readFile(join(folder, file), "utf8").catch((cause: unknown) => {
     throw new UnmaskError({
       code: "file_missing",

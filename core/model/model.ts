@@ -13,6 +13,7 @@ import { TOKENS } from "./chat_template.ts";
 import type { ModelConfig } from "./config.ts";
 import { drawFeeds } from "./draw_feeds.ts";
 import { TextEmbedding } from "./embedding.ts";
+import { isStoredFolder, openStoredFolder } from "./convert/stored_folder.ts";
 import { openFolder } from "./folder.ts";
 import { Graphs, type StoredGraphs } from "./graphs.ts";
 import { drawGraph } from "./graphs/draw.ts";
@@ -35,13 +36,16 @@ import { createUnderstanding } from "./understanding.ts";
 import type { TensorSource } from "./weights.ts";
 
 export interface OpenModelOptions {
-  /** Path of a model folder in the published layout. */
+  /** Path of a model folder in the published layout, or of one that `deno task convert` made. */
   readonly folder: string;
   /** Stays open when the model is closed. */
   readonly engine: Engine;
   /** Parts that must be complete. @default {["language", "generation", "vq"]} */
   readonly parts?: readonly Part[];
 }
+
+/** What drawing is made of. */
+export const DRAWING: readonly Part[] = ["language", "generation", "vq"];
 
 /** What a model is made of, wherever it comes from. */
 export interface ModelSource {
@@ -62,30 +66,34 @@ export interface ModelSource {
  * const model = await openModel({ folder: "models/scenes", engine });
  * ```
  *
- * @throws {UnmaskError} what `openFolder` and `createTokenizer` throw
+ * @throws {UnmaskError} what `openFolder`, `openStoredFolder` and `createTokenizer` throw
  */
 export async function openModel(options: OpenModelOptions): Promise<Model> {
-  const folder = await openFolder(options.folder, options.parts);
+  const { folder, engine, parts } = options;
+  const opened = await isStoredFolder(folder)
+    ? await openStored(folder, parts)
+    : await openFolder(folder, parts).then(({ config, weights, close }) => ({ config, weights, close }));
   try {
-    const tokenizer = await openTokenizer(options.folder);
-    const { config, weights } = folder;
-    const { engine, parts } = options;
-    const dispose = () => folder.close();
-    return await createModel({
-      config,
-      weights,
-      tokenizer,
-      engine,
-      dispose,
-      ...(parts === undefined ? {} : { parts }),
-    });
+    const { close, ...rest } = opened;
+    const tokenizer = await openTokenizer(folder);
+    return await createModel({ ...rest, tokenizer, engine, dispose: close, ...(parts === undefined ? {} : { parts }) });
   } catch (error) {
-    await folder.close();
+    await opened.close();
     throw error;
   }
 }
 
-async function openTokenizer(folder: string): Promise<Tokenizer> {
+async function openStored(folder: string, parts: readonly Part[] = DRAWING) {
+  const need = [
+    ...parts.includes("generation") ? ["draw"] as const : [],
+    ...parts.includes("head") || parts.includes("vision") ? ["understand"] as const : [],
+  ];
+  const { config, weights, graphs: stored, close } = await openStoredFolder(folder, { need });
+  return { config, weights, stored, close };
+}
+
+/** @throws {UnmaskError} `file_missing`, what `createTokenizer` throws */
+export async function openTokenizer(folder: string): Promise<Tokenizer> {
   const json = await readFile(join(folder, "tokenizer.json"), "utf8").catch((cause: unknown) => {
     throw new UnmaskError({
       code: "file_missing",
@@ -109,9 +117,14 @@ export async function createModel(source: ModelSource): Promise<Model> {
   }
 }
 
-/** Runs the fold graph once. fp32 [foldedRows * 4, dModelGen] */
-export async function foldTables(config: ModelConfig, weights: TensorSource, engine: Engine): Promise<FoldedTables> {
-  const session = await engine.load(await foldGraph(config, weights));
+/** Runs the fold graph once. fp32 [foldedRows * 4, dModelGen], without `corners` [foldedRows, dModelGen]. */
+export async function foldTables(
+  config: ModelConfig,
+  weights: TensorSource,
+  engine: Engine,
+  corners = true,
+): Promise<FoldedTables> {
+  const session = await engine.load(await foldGraph(config, weights, corners));
   try {
     const count = foldedRows(config);
     const data = await weights.readRows("model.gen_embedding.0.weight", 0, count);

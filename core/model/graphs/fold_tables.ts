@@ -8,15 +8,17 @@
 import { type BuiltGraph, GraphBuilder } from "../../../kernels/onnx/graph.ts";
 import type { ModelConfig } from "../config.ts";
 import type { TensorSource } from "../weights.ts";
-import { CORNERS, foldRows } from "./vq_tokens.ts";
+import { CORNERS, embedRows, foldRows } from "./vq_tokens.ts";
 
 /**
  * Input: `rows` fp32 [n, dModelGen], rows of `gen_embedding.0` (an input, lest the runtime fold it at load).
- * Output: `tables` fp32 [n, 4 * dModelGen], which is [n * 4, dModelGen] with row id * 4 + corner.
+ * Output: `tables` fp32 [n, 4 * dModelGen], which is [n * 4, dModelGen] with row id * 4 + corner; without `corners`
+ * [n, dModelGen], which the convolution is applied to.
  */
-export function foldGraph(config: ModelConfig, source: TensorSource): Promise<BuiltGraph> {
+export function foldGraph(config: ModelConfig, source: TensorSource, corners = true): Promise<BuiltGraph> {
   const g = new GraphBuilder("fold_tables");
   const rows = g.input("rows", "float32", ["n", config.dModelGen]);
-  g.output("tables", foldRows(g, config, source, rows), "float32", ["n", CORNERS * config.dModelGen]);
+  const tables = corners ? foldRows(g, config, source, rows) : embedRows(g, source, rows);
+  g.output("tables", tables, "float32", ["n", corners ? CORNERS * config.dModelGen : config.dModelGen]);
   return g.build();
 }

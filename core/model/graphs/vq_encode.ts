@@ -46,7 +46,8 @@ export function vqEncodeGraph(
 
 /** The code with the least |z - e|^2, which is the one with the largest z.e - |e|^2 / 2. */
 function nearest(g: GraphBuilder, config: VqConfig, source: TensorSource, latents: ReturnType<typeof argmax>) {
-  const codes = weight(source, `${VQ_PREFIX}quantize.embedding.weight`);
+  // Never in fewer bits: the nearest code shall be the nearest.
+  const codes = { ...weight(source, `${VQ_PREFIX}quantize.embedding.weight`), format: undefined };
   const d = config.embeddingDimension;
   const bias = g.initializer(`${codes.name}:norms`, "float32", [config.codes], async () => {
     const values = await codes.load();
