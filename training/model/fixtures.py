@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Writes test/fixtures/scenes.safetensors: what PyTorch computes from the shipped weights, for every graph of the
-runtime. Tests hold each graph to these numbers within 1e-4 of their range, and VQ decodes within 1/255."""
+runtime. Tests hold each graph to these numbers within 1e-4 of their range, and VQ decodes within 1/255. The metadata
+hold the SHA-256 of the weight files, so that a test can tell when the fixture is of other weights."""
+import hashlib
 import json
 import pathlib
 import sys
@@ -18,6 +20,12 @@ from scenes import KINDS  # noqa: E402
 from templates import draw_prompt_ids, unconditional_ids  # noqa: E402
 
 CAPTION = "a photo of a red car and a blue dog"
+WEIGHTS = ("model.safetensors", "vqvae/diffusion_pytorch_model.safetensors")
+
+
+def weight_hashes() -> dict[str, str]:
+    folder = ROOT / "models/scenes"
+    return {f"sha256 {name}": hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in WEIGHTS}
 
 
 @torch.no_grad()
@@ -62,7 +70,7 @@ def main() -> None:
         two = distance.topk(2, 1, largest=False).values
         out[f"encode_{i}/gap"] = (two[:, 1] - two[:, 0]).view(16, 16)
     path = ROOT / "test/fixtures/scenes.safetensors"
-    save_file(out, path, metadata={"caption": CAPTION, "made_by": "training/model/fixtures.py"})
+    save_file(out, path, metadata={"caption": CAPTION, "made_by": "training/model/fixtures.py"} | weight_hashes())
     print(json.dumps({k: list(v.shape) for k, v in out.items()}), path.stat().st_size)
 
 

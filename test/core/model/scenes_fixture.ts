@@ -1,0 +1,61 @@
+/** What PyTorch computes from the weights in models/scenes: test/fixtures/scenes.safetensors, by training/model/fixtures.py. */
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { fileSource } from "../../../core/model/byte_source.ts";
+import { Safetensors } from "../../../core/model/safetensors.ts";
+
+export const SCENES = fileURLToPath(new URL("../../../models/scenes", import.meta.url));
+const FILE = fileURLToPath(new URL("../../fixtures/scenes.safetensors", import.meta.url));
+const WEIGHTS = ["model.safetensors", "vqvae/diffusion_pytorch_model.safetensors"] as const;
+/** The command that makes the fixture. */
+export const MAKE = "cd training/model && python fixtures.py";
+
+export interface SceneFixture {
+  /** Of the prompt's conditional row. */
+  readonly caption: string;
+  /** Names of cases of one kind: `cases("draw")` gives draw_blank and so on. */
+  cases(kind: "draw" | "decode" | "encode"): readonly string[];
+  dims(name: string): readonly number[];
+  /** fp32 values. */
+  floats(name: string): Promise<Float32Array>;
+  /** Small integers: ids, positions, pixels. */
+  integers(name: string): Promise<number[]>;
+  close(): Promise<void>;
+}
+
+/** What the fixture is wrong about, or undefined when it is of the shipped weights. */
+export async function fixtureProblem(file = FILE, folder = SCENES): Promise<string | undefined> {
+  const metadata = await readMetadata(file);
+  for (const name of WEIGHTS) {
+    const shipped = createHash("sha256").update(await readFile(`${folder}/${name}`)).digest("hex");
+    const recorded = metadata[`sha256 ${name}`];
+    if (recorded === shipped) continue;
+    const found = recorded === undefined ? "says nothing of" : "is of another";
+    return `test/fixtures/scenes.safetensors ${found} ${name}; make it again: ${MAKE}`;
+  }
+  return undefined;
+}
+
+export async function openFixture(): Promise<SceneFixture> {
+  const tensors = await Safetensors.open(await fileSource(FILE, "test/fixtures/scenes.safetensors"));
+  return {
+    caption: (await readMetadata(FILE))["caption"] ?? "",
+    cases: (kind) =>
+      [...new Set([...tensors.entries.keys()].map((name) => name.split("/")[0] ?? ""))].filter((name) =>
+        name.startsWith(`${kind}_`)
+      ),
+    dims: (name) => tensors.entries.get(name)?.dims ?? [],
+    floats: (name) => tensors.readFloat(name),
+    integers: async (name) => Array.from(await tensors.readInteger(name), Number),
+    close: () => tensors.close(),
+  };
+}
+
+/** The header's `__metadata__`, which the product has no use for. */
+async function readMetadata(file: string): Promise<Readonly<Record<string, string>>> {
+  const bytes = await readFile(file);
+  const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
+  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)));
+  return header.__metadata__ ?? {};
+}
