@@ -57,7 +57,7 @@ export class PythonSide {
     await this.#child.status;
   }
 
-  async #keepTail(stream: ReadableStream<Uint8Array>): Promise<void> {
+  async #keepTail(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
     for await (const text of stream.pipeThrough(new TextDecoderStream())) this.#tail = (this.#tail + text).slice(-4000);
   }
 }

@@ -71,7 +71,7 @@ function seconds(start: number): number {
   return (performance.now() - start) / 1000;
 }
 
-async function readyUrl(stdout: ReadableStream<Uint8Array>): Promise<string> {
+async function readyUrl(stdout: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
   let text = "";
   for await (const part of stdout.pipeThrough(new TextDecoderStream())) {
     text += part;
