@@ -157,6 +157,24 @@ describe("layers against plain arithmetic", () => {
     );
   });
 
+  test("groupNorm over half a million numbers, most of them equal, as in a picture with a plain ground", async () => {
+    const shape = [1, 8, 256, 256];
+    const [w, b] = [given("w", [8], 1), given("b", [8], 2)];
+    const g = new GraphBuilder("g");
+    g.output("y", groupNorm(g, g.input("x", "float32", shape), w, b, { groups: 1, epsilon: 1e-6 }), "float32", shape);
+    const values = Float32Array.from({ length: 2 ** 19 }, (_, i) => 3.3 + (i % 256 < 200 ? 0 : Math.sin(i * 0.7)));
+    const { data } = await run(g, { x: fp32(values, shape) });
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+    const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
+    const expected = values.map((value, i) => {
+      const channel = Math.floor(i / 2 ** 16);
+      return (value - mean) / deviation * (w.data[channel] ?? NaN) + (b.data[channel] ?? NaN);
+    });
+    const range = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    const error = expected.reduce((most, value, i) => Math.max(most, Math.abs(value - Number(data[i]))), 0);
+    expect(error / range).toBeLessThan(1e-5);
+  });
+
   test("upsampleNearest and repeatRows", async () => {
     const g = new GraphBuilder("g");
     const x = g.input("x", "float32", [1, 1, 1, 2]);
