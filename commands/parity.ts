@@ -133,7 +133,9 @@ function conclude(reports: readonly CaseReport[], machine: string, tell: (text: 
   const skipped = reports.filter(({ optional }) => optional !== undefined).length;
   const missed = reports.filter(({ ok }) => !ok).length;
   const passed = reports.length - skipped - missed;
-  const count = `${passed} of ${passed + missed} cases pass, ${skipped} optional skipped (${machine})`;
+  const ties = reports.filter(({ comparisons }) => comparisons.some(({ tied }) => tied)).length;
+  const tied = ties === 0 ? "" : `, ${ties} with a tie decided the other way`;
+  const count = `${passed} of ${passed + missed} cases pass${tied}, ${skipped} optional skipped (${machine})`;
   if (passed + missed === 0) {
     throw new UnmaskError({
       code: "parity_no_cases",
@@ -143,7 +145,7 @@ function conclude(reports: readonly CaseReport[], machine: string, tell: (text: 
     });
   }
   tell(count);
-  return { passed, missed, skipped, machine };
+  return { passed, missed, ties, skipped, machine };
 }
 
 /** 1 on any miss. */

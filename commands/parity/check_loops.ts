@@ -9,11 +9,13 @@ import { counts } from "../../core/diffusion/schedule.ts";
 import { guided } from "../../core/diffusion/guidance.ts";
 import { decay } from "../../core/diffusion/temperature.ts";
 import { TOKENS } from "../../core/model/chat_template.ts";
+import { squareForVq } from "../../core/image/frame.ts";
 import { requireVision, viewsOf } from "../../core/model/vision.ts";
 import { type DrawState, foldDraw } from "../../core/tasks/draw_state.ts";
 import { type DrawSetup, DrawStepper } from "../../core/tasks/draw_stepper.ts";
 import { maskedSequence } from "../../core/tasks/sequence.ts";
 import type { CaseFile, Json } from "./case_file.ts";
+import { checkSourceIds } from "./check_source_ids.ts";
 import { checkForwards } from "./check_loop_forwards.ts";
 import { type LoopSettings, loopSettings, unknownSetting } from "./loop_settings.ts";
 import { formulaPicture, type PictureFormula } from "./pictures.ts";
@@ -179,14 +181,16 @@ async function editing(
   entry: Json,
   settings: LoopSettings,
   report: CaseReport,
-  { model, config }: ReferenceModel,
+  reference: ReferenceModel,
 ): Promise<DrawSetup> {
+  const { model, config } = reference;
   const picture = formulaPicture(entry["image"] as PictureFormula);
   const own = await encodeSource(model, picture, settings.side);
   let source: EncodedSource = own;
   if (file.has(`${name}/source_vq_ids`)) {
     const ids = await file.integers(`${name}/source_vq_ids`);
-    report.equal("source_vq_ids", own.ids, ids);
+    const square = squareForVq(picture, settings.side);
+    await checkSourceIds(report, square, own.ids, ids, file.tolerance, reference);
     source = { ...source, ids: Uint16Array.from(ids) };
   }
   if (file.has(`${name}/siglip_tokens`)) {

@@ -9,6 +9,8 @@ export interface Comparison {
   readonly ok: boolean;
   /** Of real numbers: largest absolute difference over the largest absolute expected value. */
   readonly relativeError?: number;
+  /** The relative error is the margin of a tie that was decided the other way. */
+  readonly tied?: true;
   /** Of exact things: where they first differ, and how. */
   readonly difference?: string;
 }
@@ -35,6 +37,11 @@ export class CaseReport {
   close(what: string, actual: ArrayLike<number>, expected: ArrayLike<number>, limit: number): void {
     const relativeError = largestError(actual, expected);
     this.comparisons.push({ what, relativeError, ok: relativeError <= limit });
+  }
+
+  /** Exact things that differ and are let pass as ties: always told, whatever the margin. */
+  tied(what: string, relativeError: number, limit: number): void {
+    this.comparisons.push({ what, relativeError, tied: true, ok: relativeError <= limit });
   }
 
   /** Numbers within an absolute difference; `unit` says of what. */
@@ -112,7 +119,17 @@ export function table(reports: readonly CaseReport[]): string {
   const empty = reports.filter((report) => report.optional === undefined && report.comparisons.length === 0)
     .map((report) => `  ${report.file}/${report.name}: nothing of it could be compared`);
   const bad = [...misses, ...empty];
-  return [line(head), ...rows.map(line), ...(bad.length === 0 ? [] : ["", "misses:", ...bad])].join("\n");
+  const ties = reports.flatMap((report) =>
+    report.comparisons.filter(({ ok, tied }) => ok && tied).map(({ what, relativeError }) =>
+      `  ${report.file}/${report.name}: ${what}: margin ${figure(relativeError)}`
+    )
+  );
+  return [
+    line(head),
+    ...rows.map(line),
+    ...(bad.length === 0 ? [] : ["", "misses:", ...bad]),
+    ...(ties.length === 0 ? [] : ["", "not equal, let pass as ties:", ...ties]),
+  ].join("\n");
 }
 
 function worst({ comparisons, optional }: CaseReport): string {

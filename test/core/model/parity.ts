@@ -50,17 +50,18 @@ export function tables(): Readonly<Record<string, Table>> {
 export async function parityWeights(): Promise<TensorSource> {
   const file = await openTensors("weights.safetensors");
   const formulas = tables();
+  const readRows = (name: string, first: number, count: number) => {
+    const table = formulas[name];
+    if (table === undefined) return file.readRows(name, first, count);
+    const [, columns] = table.shape;
+    const rows = new Float32Array(count * columns);
+    for (let i = 0; i < count; i++) rows.set(hashedRow(first + i, columns, table.seed, table.scale), i * columns);
+    return Promise.resolve(rows);
+  };
   return {
     dims: (name) => file.entries.get(name)?.dims ?? formulas[name]?.shape,
-    read: (name) => file.readFloat(name),
-    readRows(name, first, count) {
-      const table = formulas[name];
-      if (table === undefined) return file.readRows(name, first, count);
-      const [, columns] = table.shape;
-      const rows = new Float32Array(count * columns);
-      for (let i = 0; i < count; i++) rows.set(hashedRow(first + i, columns, table.seed, table.scale), i * columns);
-      return Promise.resolve(rows);
-    },
+    read: (name) => readRows(name, 0, formulas[name]?.shape[0] ?? file.entries.get(name)?.dims[0] ?? 0),
+    readRows,
   };
 }
 

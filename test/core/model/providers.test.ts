@@ -9,13 +9,21 @@ import type { ModelConfig } from "../../../core/model/config.ts";
 import { drawGraph } from "../../../core/model/graphs/draw.ts";
 import { foldGraph } from "../../../core/model/graphs/fold_tables.ts";
 import { promptGraph } from "../../../core/model/graphs/prompt.ts";
+import { sourcePromptGraph } from "../../../core/model/graphs/source_prompt.ts";
+import { headGraph } from "../../../core/model/graphs/text_head.ts";
+import { textGraph } from "../../../core/model/graphs/text_step.ts";
+import { visionProjectGraph } from "../../../core/model/graphs/vision_project.ts";
+import { visionTowerGraph } from "../../../core/model/graphs/vision_tower.ts";
 import { vqDecodeGraph } from "../../../core/model/graphs/vq_decode.ts";
 import { vqEncodeGraph } from "../../../core/model/graphs/vq_encode.ts";
 import { foldedRows } from "../../../core/model/graphs/vq_tokens.ts";
+import { IMAGE_ID } from "../../../core/model/chat_template.ts";
 import { modelLayout } from "../../../core/model/layout.ts";
 import { createModel } from "../../../core/model/model.ts";
 import type { Tokenizer } from "../../../core/model/types.ts";
+import { requireVision } from "../../../core/model/vision.ts";
 import type { TensorSource } from "../../../core/model/weights.ts";
+import { standInTokenizer } from "../../../commands/parity/stand_in_tokenizer.ts";
 import { nodeEngine } from "./node_engine.ts";
 import { parityConfig, parityWeights, relativeError } from "./parity.ts";
 
@@ -46,6 +54,7 @@ describe.each(["cpu", "wasm", "webgpu"] as const)("%s", (provider) => {
   afterAll(() => engine.close());
 
   const config = parityConfig();
+  const vision = requireVision(config);
   const attending = { ...config, vq: { ...config.vq, midBlockAttention: true } };
   const tables = new Float32Array(foldedRows(config) * 4 * config.dModelGen);
   test.each<[string, (source: TensorSource) => Promise<Graph>]>([
@@ -53,6 +62,15 @@ describe.each(["cpu", "wasm", "webgpu"] as const)("%s", (provider) => {
     ["prompt", (source) => promptGraph(config, source)],
     ["draw, prefix", (source) => drawGraph(config, source, { attention: "prefix", tables })],
     ["draw, full", (source) => drawGraph(config, source, { attention: "full", tables })],
+    [
+      "draw, prefix, behind a source picture",
+      (source) => drawGraph(config, source, { attention: "prefix", tables, sourceCached: true }),
+    ],
+    ["prompt with a source picture", (source) => sourcePromptGraph(config, source, tables)],
+    ["vision tower", (source) => visionTowerGraph(vision, source)],
+    ["vision projector", (source) => visionProjectGraph(config, vision, source)],
+    ["text step", (source) => textGraph(config, source)],
+    ["head over LOC rows", (source) => headGraph(config, source, { first: 126349, count: 1025 })],
     ["vq decode with attention", (source) => vqDecodeGraph(attending.vq, source)],
     ["vq encode with attention", (source) => vqEncodeGraph(attending.vq, source)],
   ])("runs every node of %s", async (_, graph) => {
@@ -87,4 +105,30 @@ describe.each(["cpu", "wasm", "webgpu"] as const)("%s", (provider) => {
       await bare.close();
     },
   );
+
+  test("seeing, a prompt behind which an answer stands, and the LOC rows are those of a bare CPU session", async () => {
+    const standIn = standInTokenizer();
+    const here = await createModel({ config, weights, tokenizer: standIn, engine });
+    const bare = await createModel({ config, weights, tokenizer: standIn, engine: nodeEngine() });
+    const data = Uint8Array.from({ length: 3 * 40 * 30 }, (_, i) => (i * 37) % 256);
+    const picture = { width: 40, height: 30, data };
+    const seen = await here.understanding.look(picture, "single");
+    expect(relativeError(seen, await bare.understanding.look(picture, "single"))).toBeLessThan(1e-4);
+    const ids = Int32Array.of(1000, ...new Int32Array(seen.length / config.dModel).fill(IMAGE_ID), 1001);
+    const answer = { ids: Int32Array.of(1002, config.maskTokenId, config.maskTokenId) };
+    const [cache, other] = [
+      await here.understanding.read({ ids, features: seen }),
+      await bare.understanding.read({ ids, features: seen }),
+    ];
+    for (const head of ["words", "locations"] as const) {
+      const asked = Uint32Array.of(2, 1);
+      const logits = await here.understanding[head](cache, answer, asked);
+      expect(logits.length).toBe(2 * (head === "words" ? config.embeddingSize : config.locTokens));
+      expect(relativeError(logits, await bare.understanding[head](other, answer, asked)), head).toBeLessThan(1e-4);
+    }
+    cache.release();
+    other.release();
+    await here.close();
+    await bare.close();
+  });
 });

@@ -1,0 +1,50 @@
+/**
+ * VQ ids of a case's source picture, encoded here from pixels that were resized here. The README allows resized pixels
+ * 2/255, and stores the ids that the case used, so that this cannot leak: the loop runs on those. Here a place may
+ * differ only if it is a tie: the reference's id is as near to the latent as the nearest one, up to the file's tolerance.
+ * (Measured: with pixels that agree wherever they are stored, a place of edit_loop is a tie of 6e-6 that float64 decides
+ * the other way.)
+ *
+ * @module
+ */
+import type { Picture } from "../../core/model/types.ts";
+import { vqEncodeGraph } from "../../core/model/graphs/vq_encode.ts";
+import { latentShape } from "../../core/model/graphs/vq_blocks.ts";
+import { hostFloats } from "../../core/model/outputs.ts";
+import { toPlanes } from "../../core/model/pixels.ts";
+import type { ReferenceModel } from "./reference_model.ts";
+import type { CaseReport } from "./report.ts";
+
+/** @param picture as the tokenizer sees it */
+export async function checkSourceIds(
+  report: CaseReport,
+  picture: Picture,
+  actual: Uint16Array,
+  expected: Int32Array,
+  limit: number,
+  { config, weights, engine }: ReferenceModel,
+): Promise<void> {
+  const different = [...expected.keys()].filter((place) => actual[place] !== expected[place]);
+  if (different.length === 0 || actual.length !== expected.length) {
+    report.equal("source_vq_ids", actual, expected);
+    return;
+  }
+  const { factor, embeddingDimension: size } = config.vq;
+  const session = await engine.load(await vqEncodeGraph(config.vq, weights, ["latents"]));
+  const shape = latentShape(config.vq, picture.height / factor, picture.width / factor);
+  const latents = await hostFloats(await session.run({ picture: toPlanes(picture), ...shape }, ["latents"]), "latents");
+  await session.release();
+  const codes = await weights.read("model.vqvae.quantize.embedding.weight");
+  const distance = (place: number, id: number) => {
+    let sum = 0;
+    for (let i = 0; i < size; i++) {
+      sum += ((latents[i * actual.length + place] ?? NaN) - (codes[id * size + i] ?? NaN)) ** 2;
+    }
+    return sum;
+  };
+  const margins = different.map((place) => {
+    const nearest = distance(place, actual[place] ?? 0);
+    return (distance(place, expected[place] ?? 0) - nearest) / nearest;
+  });
+  report.tied(`source_vq_ids at ${different.join(", ")}`, Math.max(...margins), limit);
+}
