@@ -9,21 +9,24 @@ import { findProviders } from "../core/engine/choose.ts";
 import type { Finding } from "../core/engine/provider.ts";
 import type { Provider } from "../core/engine/types.ts";
 import { UnmaskError } from "../core/errors.ts";
+import { openInference } from "../core/tasks/remote.ts";
 import { type Command, type JsonLine, main } from "./lib/command.ts";
 import { COMMON_FLAGS, parseFlags, usage } from "./lib/flags.ts";
 import { describeMachine, type MachineFacts } from "./lib/machine.ts";
+import { DEFAULT_MODEL } from "./lib/model.ts";
 import { probe, type ProviderReport } from "./lib/probe.ts";
 import { findVulkan, vulkanAdvice, type VulkanFacts } from "./lib/vulkan.ts";
 
 /** Where one graph of the shipped model runs. */
 export interface GraphReport {
   readonly graph: string;
+  /** Of all of its nodes: the engine refuses to load a graph that is only partly on its provider. */
   readonly provider: Provider;
-  /** Why some of its nodes run on the CPU; absent when all are on the provider. */
-  readonly cpu_nodes?: string;
+  /** Bytes of its weights in memory. */
+  readonly bytes: number;
 }
 
-/** Loads every graph of the shipped model on a provider and says where it runs. */
+/** Loads what the shipped model draws with on a provider and says where each graph runs. */
 export type GraphsOf = (provider: Provider) => Promise<readonly GraphReport[]>;
 
 /** The line of `--json`. */
@@ -35,7 +38,7 @@ export interface DoctorReport extends JsonLine {
   /** WebGPU's adapter in its own words; null where there is none. */
   readonly adapter: AdapterFacts | null;
   readonly vulkan: VulkanFacts;
-  /** null without a model to ask. */
+  /** What the shipped model draws with, on the provider that `auto` takes; null if it was not or could not be loaded. */
   readonly graphs: readonly GraphReport[] | null;
   readonly advice: readonly string[];
 }
@@ -47,15 +50,32 @@ export interface Examination {
   readonly findVulkan: () => Promise<VulkanFacts>;
   readonly findProviders: () => Promise<readonly Finding[]>;
   readonly probe: (provider: Provider, threads: number) => Promise<ProviderReport>;
-  readonly graphsOf?: GraphsOf;
+  readonly graphsOf: GraphsOf;
 }
 
-/** This machine, without a model. */
-export const THIS_MACHINE: Examination = { describeMachine, findAdapter, findVulkan, findProviders, probe };
+/** As a draw would: in its thread, with the parts that drawing needs. @throws {UnmaskError} what `openInference` throws */
+async function graphsOfModel(provider: Provider): Promise<readonly GraphReport[]> {
+  const inference = await openInference({ modelFolder: DEFAULT_MODEL, provider });
+  try {
+    const { loaded, provider: used } = inference.info;
+    return loaded.map(({ graph, bytes }) => ({ graph, provider: used, bytes }));
+  } finally {
+    await inference.close();
+  }
+}
+
+export const THIS_MACHINE: Examination = {
+  describeMachine,
+  findAdapter,
+  findVulkan,
+  findProviders,
+  probe,
+  graphsOf: graphsOfModel,
+};
 
 /**
- * The command. When nothing can compute, or what `auto` would take does not work, it fails, and its line of JSON is the
- * whole report with the error.
+ * The command. When nothing can compute, what `auto` would take does not work, or the shipped model does not load there,
+ * it fails, and its line of JSON is the whole report with the error.
  */
 export function doctorCommand(examine: Examination = THIS_MACHINE): Command {
   return async (args, { output, signal, announce }) => {
@@ -80,10 +100,13 @@ export function doctorCommand(examine: Examination = THIS_MACHINE): Command {
       tellProvider(report, tell);
     }
     tell(`auto takes ${provider ?? "nothing"}`);
-    const error = ailment(provider, providers);
-    const graphs = error === undefined && provider !== null ? await examine.graphsOf?.(provider) ?? null : null;
-    for (const { graph, provider, cpu_nodes } of graphs ?? []) {
-      tell(`graph ${graph}: ${provider}${cpu_nodes === undefined ? "" : `, partly cpu: ${cpu_nodes}`}`);
+    const sick = ailment(provider, providers);
+    signal.throwIfAborted();
+    const model = sick === undefined && provider !== null ? await loadGraphs(examine.graphsOf, provider) : undefined;
+    const error = sick ?? model?.error;
+    const graphs = model?.graphs ?? null;
+    for (const { graph, provider, bytes } of graphs ?? []) {
+      tell(`graph ${graph}: ${provider}, ${(bytes / 1e6).toFixed(1)} MB of weights`);
     }
     const advice = adviseOn(adapter, vulkan, machine, providers);
     for (const line of advice) tell(`hint: ${line}`);
@@ -93,6 +116,19 @@ export function doctorCommand(examine: Examination = THIS_MACHINE): Command {
     announce({ ...report, error: { code, message, fix } });
     throw error;
   };
+}
+
+/** A model that does not load is a finding of the report, not the end of it. */
+async function loadGraphs(
+  graphsOf: GraphsOf,
+  provider: Provider,
+): Promise<{ readonly graphs?: readonly GraphReport[]; readonly error?: UnmaskError }> {
+  try {
+    return { graphs: await graphsOf(provider) };
+  } catch (error) {
+    if (error instanceof UnmaskError) return { error };
+    throw error;
+  }
 }
 
 /** What to do about what is missing; nothing on a machine with a GPU and working providers. */

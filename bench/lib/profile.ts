@@ -18,7 +18,7 @@ export interface GraphProfile {
   readonly runs: number;
   /** Milliseconds a run, from the call to its end. */
   readonly milliseconds: number;
-  /** Multiply-adds a run in MatMul and attention; convolutions are not counted. */
+  /** Multiply-adds a run in products, convolutions and attention. */
   readonly multiplyAdds: number;
   /** Share of all kernels' time by operator, largest first. */
   readonly operators: readonly { readonly operator: string; readonly share: number }[];
@@ -59,7 +59,9 @@ function work(
   outputs: readonly (readonly number[])[],
 ): number {
   const size = (shape: readonly number[] = []) => shape.reduce((product, dim) => product * dim, 1);
-  if (operator === "MatMul") return (inputs[0]?.at(-1) ?? 0) * size(outputs[0]);
+  if (operator === "MatMul" || operator === "MatMulNBits") return (inputs[0]?.at(-1) ?? 0) * size(outputs[0]);
+  // Each output is a sum over a weight's channels and kernel.
+  if (operator.endsWith("Conv")) return size(outputs[0]) * size(inputs[1]?.slice(1));
   // Scores and weighted sum: queries x keys x width, twice.
   if (operator === "MultiHeadAttention") return 2 * size(outputs[0]) * (inputs[1]?.[1] ?? 0);
   return 0;

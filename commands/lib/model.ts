@@ -8,8 +8,11 @@ import { UnmaskError } from "../../core/errors.ts";
 import type { InferenceOptions, RemoteInference } from "../../core/tasks/remote.ts";
 import type { Flag, FlagValues } from "./flags.ts";
 
+/** The embedded model. */
+export const DEFAULT_MODEL = "models/scenes";
+
 export const MODEL_FLAGS = {
-  model: { kind: "text", help: "the model's folder (default: models/scenes)" },
+  model: { kind: "text", help: `the model's folder (default: ${DEFAULT_MODEL})` },
   provider: { kind: "text", help: "webgpu, cpu or wasm (default: the best that this machine has)" },
   threads: { kind: "number", help: "threads of the cpu and wasm providers" },
 } as const satisfies Readonly<Record<string, Flag>>;
@@ -18,12 +21,12 @@ export type OpenModel = (choice: InferenceOptions) => Promise<RemoteInference>;
 
 const PROVIDERS: readonly Provider[] = ["webgpu", "cpu", "wasm"];
 
-/** @throws `provider_unknown`, `threads_out_of_range` */
+/** @throws `unknown_provider`, `threads_out_of_range` */
 export function modelChoice(flags: FlagValues<typeof MODEL_FLAGS>): InferenceOptions {
   const provider = PROVIDERS.find((name) => name === flags.provider);
   if (flags.provider !== undefined && provider === undefined) {
     throw new UnmaskError({
-      code: "provider_unknown",
+      code: "unknown_provider",
       message: "there is no provider of that name",
       fix: `use --provider ${PROVIDERS.join(", ")}`,
       param: "provider",
@@ -39,7 +42,7 @@ export function modelChoice(flags: FlagValues<typeof MODEL_FLAGS>): InferenceOpt
     });
   }
   return {
-    modelFolder: flags.model ?? "models/scenes",
+    modelFolder: flags.model ?? DEFAULT_MODEL,
     ...(provider === undefined ? {} : { provider }),
     ...(threads === undefined ? {} : { threads }),
   };

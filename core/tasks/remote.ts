@@ -36,6 +36,7 @@ export interface FinishedDraw extends DrawResult {
 }
 
 export interface RemoteInference {
+  /** What is used and loaded, as of the last draw that finished. */
   readonly info: ModelInfo;
   /**
    * @param input checked here: see {@link parseDrawInput}
@@ -69,7 +70,7 @@ export async function openInference({ slots = 4, ...load }: InferenceOptions): P
 }
 
 class Remote implements RemoteInference {
-  readonly info: ModelInfo;
+  #info: ModelInfo;
   readonly #thread: Thread<ThreadCalls>;
   readonly #slots: Semaphore;
   /** One step at a time; whoever wants another goes to the end of the queue. */
@@ -77,8 +78,12 @@ class Remote implements RemoteInference {
 
   constructor(thread: Thread<ThreadCalls>, info: ModelInfo, slots: number) {
     this.#thread = thread;
-    this.info = info;
+    this.#info = info;
     this.#slots = new Semaphore(slots);
+  }
+
+  get info(): ModelInfo {
+    return this.#info;
   }
 
   async draw(input: DrawInput, options: DrawCallOptions = {}): Promise<FinishedDraw> {
@@ -112,6 +117,7 @@ class Remote implements RemoteInference {
       await this.#thread.call("close", stepper).catch(() => undefined);
     }
     const result = await inTurn(() => this.#thread.call("result", state));
+    this.#info = { ...this.#info, loaded: await this.#thread.call("loaded") };
     const { seed, steps, guidance, order } = result.settings;
     return { ...result, seed, steps, guidance, order, seconds: milliseconds / 1000 };
   }

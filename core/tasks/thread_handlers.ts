@@ -12,7 +12,7 @@ import { UnmaskError } from "../errors.ts";
 import type { Part } from "../model/layout.ts";
 import { parseLexicon } from "../model/lexicon.ts";
 import { openModel } from "../model/model.ts";
-import type { Model } from "../model/types.ts";
+import type { LoadedGraph, Model } from "../model/types.ts";
 import { createDraw, type DrawResult, type DrawTask } from "./draw.ts";
 import { DRAW_DEFAULTS, parseDrawDefaults } from "./draw_defaults.ts";
 import type { DrawInput } from "./draw_input.ts";
@@ -31,8 +31,8 @@ export interface ModelInfo extends EngineInfo {
   readonly model: string;
   /** Native side of a picture in pixels; the only size that is drawn. */
   readonly imageSize: number;
-  /** Parts of the model that are open. */
-  readonly parts: readonly string[];
+  /** Graphs in memory and the bytes of their weights. */
+  readonly loaded: readonly LoadedGraph[];
 }
 
 /** What drawing needs. */
@@ -65,7 +65,7 @@ export async function loadModel({ modelFolder, provider, threads }: LoadOptions)
       ...engine.info,
       model: basename(resolve(modelFolder)),
       imageSize: model.config.nativeResolution,
-      parts: PARTS,
+      loaded: model.loaded,
     };
     return { engine, model, draw, info };
   } catch (error) {
@@ -109,6 +109,8 @@ export class ThreadHandlers {
       this.#steppers.delete(id);
     },
     result: (state: DrawState): Promise<DrawResult> => this.#open.draw.result(state, this.#open.model),
+    /** What is in memory now: graphs are loaded when they are first needed. */
+    loaded: (): readonly LoadedGraph[] => this.#open.model.loaded,
   };
 
   /** Releases everything, in the order that it needs. */

@@ -19,21 +19,23 @@ export interface Health {
   /** True for a software GPU adapter (llvmpipe, SwiftShader), null while loading. */
   readonly software: boolean | null;
   readonly threads: number | null;
-  /** Parts of the model in memory. */
-  readonly loaded: readonly string[];
+  /** Graphs in memory and the bytes of their weights; more are loaded when they are first needed. */
+  readonly loaded: InferenceInfo["loaded"];
+  /** Bytes of all of them. */
+  readonly weight_bytes: number;
 }
 
 /** Follows an inference that is still being opened. */
 export class HealthWatch {
-  #info: InferenceInfo | undefined;
+  #inference: RemoteInference | undefined;
   #failed = false;
 
   constructor(inference: Promise<RemoteInference>) {
-    inference.then(({ info }) => this.#info = info, () => this.#failed = true);
+    inference.then((opened) => this.#inference = opened, () => this.#failed = true);
   }
 
   health(): Health {
-    const info = this.#info;
+    const info = this.#inference?.info;
     return {
       status: info !== undefined ? "ready" : this.#failed ? "failed" : "loading",
       live: true,
@@ -44,7 +46,8 @@ export class HealthWatch {
       device: info?.device ?? null,
       software: info?.software ?? null,
       threads: info?.threads ?? null,
-      loaded: info?.parts ?? [],
+      loaded: info?.loaded ?? [],
+      weight_bytes: info?.loaded.reduce((sum, { bytes }) => sum + bytes, 0) ?? 0,
     };
   }
 }

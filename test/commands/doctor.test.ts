@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { doctorCommand, type DoctorReport, type Examination, THIS_MACHINE } from "../../commands/doctor.ts";
 import { vulkanAdvice, type VulkanFacts } from "../../commands/lib/vulkan.ts";
 import type { Provider } from "../../core/engine/types.ts";
+import { UnmaskError } from "../../core/errors.ts";
 import { collect } from "./collect.ts";
 
 const failing = (provider: Provider) => ({
@@ -27,6 +28,7 @@ const machine: Examination = {
       { provider: "webgpu", usable: false, reason: "none" },
       { provider: "cpu", usable: true, reason: "there" },
     ]),
+  graphsOf: () => Promise.resolve([]),
   probe: (provider) => Promise.resolve(provider === "cpu" ? working("cpu") : failing(provider)),
 };
 
@@ -48,6 +50,10 @@ describe("doctor", () => {
         });}
     }
     expect(report.auto.provider).toBe(report.adapter === null || report.adapter.software ? "cpu" : "webgpu");
+    expect(report.graphs?.map(({ graph, provider }) => [graph, provider])).toEqual(
+      ["prompt", "draw_prefix", "vq_decode"].map((graph) => [graph, report.auto.provider]),
+    );
+    for (const { bytes } of report.graphs ?? []) expect(bytes).toBeGreaterThan(1e6);
     if (report.adapter !== null) expect(report.adapter.limits["maxBufferSize"]).toBeGreaterThan(1e6);
     expect(stderr).toContain(`auto takes ${report.auto.provider}`);
   });
@@ -74,11 +80,30 @@ describe("doctor", () => {
   });
 
   it("asks a model for the provider of each graph, on the provider that auto takes", async () => {
-    const { stdout } = await collect(
-      doctorCommand({ ...machine, graphsOf: (provider) => Promise.resolve([{ graph: "draw", provider }]) }),
+    const { stdout, stderr } = await collect(
+      doctorCommand({
+        ...machine,
+        graphsOf: (provider) => Promise.resolve([{ graph: "draw", provider, bytes: 12_340_000 }]),
+      }),
       ["--json"],
     );
-    expect(JSON.parse(stdout).graphs).toEqual([{ graph: "draw", provider: "cpu" }]);
+    expect(JSON.parse(stdout).graphs).toEqual([{ graph: "draw", provider: "cpu", bytes: 12_340_000 }]);
+    expect(stderr).toContain("graph draw: cpu, 12.3 MB of weights\n");
+  });
+
+  it("fails, with the report, when the model does not load", async () => {
+    const broken = new UnmaskError({ code: "tensor_missing", message: "wte is missing", fix: "fetch it" });
+    const { code, stdout, stderr } = await collect(
+      doctorCommand({ ...machine, graphsOf: () => Promise.reject(broken) }),
+      ["--json"],
+    );
+    expect(code).toBe(2);
+    expect(JSON.parse(stdout)).toMatchObject({
+      auto: { provider: "cpu" },
+      graphs: null,
+      error: { code: "tensor_missing", fix: "fetch it" },
+    });
+    expect(stderr).toContain("wte is missing");
   });
 
   it("refuses flags that it does not have", async () => {

@@ -90,7 +90,7 @@ describe("draw", () => {
     ["half a seed", ["a dog", "--seed", "0.5"], "seed_out_of_range"],
     ["an unknown order", ["a dog", "--order", "raster"], "order_unknown"],
     ["another size", ["a dog", "--size", "512x512"], "size_unsupported"],
-    ["an unknown provider", ["a dog", "--provider", "cuda"], "provider_unknown"],
+    ["an unknown provider", ["a dog", "--provider", "cuda"], "unknown_provider"],
     ["no threads", ["a dog", "--threads", "0"], "threads_out_of_range"],
     ["a folder that is not there", ["a dog", "--out", "/nowhere/at/all/a.png"], "output_not_writable"],
   ])("refuses %s: exit 2, code, message and fix on both streams", async (_, args, code) => {

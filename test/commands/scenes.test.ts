@@ -69,6 +69,17 @@ describe("deno task draw", () => {
   });
 });
 
+describe("deno task doctor", () => {
+  it("loads the shipped model with the permissions that it has", async () => {
+    const { code, stdout, stderr } = await task("doctor", "--json");
+    expect(code, stderr).toBe(0);
+    const { auto, graphs } = JSON.parse(stdout);
+    expect(graphs.map(({ graph, provider }: { graph: string; provider: string }) => [graph, provider])).toEqual(
+      ["prompt", "draw_prefix", "vq_decode"].map((graph) => [graph, auto.provider]),
+    );
+  });
+});
+
 describe("deno task start", () => {
   it("serves, draws, and stops on SIGTERM", async () => {
     const child = new Deno.Command(Deno.execPath(), {

@@ -24,7 +24,7 @@ export const INFO: RemoteInference["info"] = {
   threads: 1,
   model: "scenes",
   imageSize: 256,
-  parts: ["prompt", "draw", "decode"],
+  loaded: [{ graph: "prompt", bytes: 300 }, { graph: "draw_prefix", bytes: 4000 }],
 };
 
 /** The part of a model that the refusal of a size looks at. */

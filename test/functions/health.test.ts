@@ -18,7 +18,8 @@ describe("GET /health", () => {
       device: "a test",
       software: false,
       threads: 1,
-      loaded: ["prompt", "draw", "decode"],
+      loaded: [{ graph: "prompt", bytes: 300 }, { graph: "draw_prefix", bytes: 4000 }],
+      weight_bytes: 4300,
     });
   });
 
@@ -34,6 +35,20 @@ describe("GET /health", () => {
     resolve(double());
     await promise;
     expect((await app.request("/health")).status).toBe(200);
+  });
+
+  it("follows what is loaded later", async () => {
+    const inference = double();
+    let loaded = inference.info.loaded;
+    const app = appWith({
+      ...inference,
+      get info() {
+        return { ...inference.info, loaded };
+      },
+    });
+    await Promise.resolve();
+    loaded = [...loaded, { graph: "vq_encode", bytes: 50 }];
+    expect(await (await app.request("/health")).json()).toMatchObject({ loaded, weight_bytes: 4350 });
   });
 
   it("gives each request another id", async () => {

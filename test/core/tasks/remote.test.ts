@@ -1,6 +1,8 @@
 /** The embedded model in its thread, on the CPU provider. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openEngine } from "../../../core/engine/choose.ts";
+import { openFolder } from "../../../core/model/folder.ts";
+import { modelLayout } from "../../../core/model/layout.ts";
 import { openInference, type RemoteInference } from "../../../core/tasks/remote.ts";
 import { loadModel } from "../../../core/tasks/thread_handlers.ts";
 import { runHere } from "../../../core/tasks/run_here.ts";
@@ -19,8 +21,20 @@ afterAll(async () => {
 
 test("it says what is really used", async () => {
   const engine = await openEngine(load);
-  expect(inference.info).toEqual({ ...engine.info, model: "scenes", imageSize: 256, parts: expect.any(Array) });
+  expect(inference.info).toEqual({ ...engine.info, model: "scenes", imageSize: 256, loaded: expect.any(Array) });
   await engine.close();
+});
+
+test("it says what is loaded and how much that weighs", async () => {
+  const { loaded } = inference.info;
+  expect(loaded.map(({ graph }) => graph)).toEqual(["prompt", "draw_prefix", "vq_decode"]);
+  const folder = await openFolder("models/scenes");
+  const decoder = [...modelLayout(folder.config)].filter(([name]) => /vqvae\.(decoder|post_quant|quantize)/.test(name));
+  const numbers = decoder.reduce((sum, [, { dims }]) => sum + dims.reduce((a, b) => a * b, 1), 0);
+  await folder.close();
+  // fp32 in memory, and some constants.
+  expect(loaded[2]?.bytes).toBeGreaterThanOrEqual(4 * numbers);
+  expect(loaded[2]?.bytes).toBeLessThan(1.01 * 4 * numbers);
 });
 
 test("a draw equals the same draw in one thread, bit for bit", async () => {

@@ -20,7 +20,7 @@ function handlers() {
     },
     model: { ...model, close: () => Promise.resolve(void closed.push("model")) },
     draw: createDraw(),
-    info: { ...model.info, model: "fake", imageSize: 128, parts: [] },
+    info: { ...model.info, model: "fake", imageSize: 128, loaded: [] },
   };
   return { thread: new ThreadHandlers(() => Promise.resolve(loaded)), model, closed };
 }
