@@ -9,5 +9,5 @@ CONFIG = {
     "layer_norm_type": "rms", "rms_norm_eps": 1e-5, "layer_norm_with_affine": True, "attention_layer_norm": False,
     "include_bias": False, "include_qkv_bias": False, "bias_for_layer_norm": False, "weight_tying": False,
     "scale_logits": False, "alibi": False, "max_sequence_length": 4096, "image_aspect_ratio": "anyres",
-    "prompt_attention": "prefix", "vq_codes": 5120, "loc_tokens": 1025, "native_resolution": 256,
+    "prompt_attention": "prefix", "vq_codes": 17520, "loc_tokens": 1025, "native_resolution": 256,
 }

@@ -23,7 +23,7 @@ class Draws:
         self.shares = np.array([SHARES[k] for k in KINDS])
         self.luminance = [sum(w * v for w, v in zip((0.2126, 0.7152, 0.0722), rgb)) / 255 for rgb in self.world.grounds]
 
-    def batch(self, step, prompts, group, background=0.1, objects=0.6):
+    def batch(self, step, prompts, group, background=0.1, objects=0.4):
         """The batch of a step, a function of (seed, step) alone, so that a resumed run sees the same data.
 
         Returns prompt ids [P, T] and lengths [P], masked ids [P*group, 16, 16], and for the scored positions: cell and

@@ -12,11 +12,11 @@ from vq_model import VQ  # noqa: E402
 
 def load_vq():
     vq = VQ()
-    shipped = HERE.parents[1] / "models/scenes/vqvae/diffusion_pytorch_model.safetensors"
-    if shipped.exists():
-        vq.load_state_dict({k: v.float() for k, v in load_file(shipped).items()})
-    for part in ("decoder", "encoder"):
-        path = HERE.parent / "runs/vq" / f"{part}.pt"
+    halves = [HERE.parent / "runs/vq" / f"{part}.pt" for part in ("decoder", "encoder")]
+    if not all(path.exists() for path in halves):
+        shipped = load_file(HERE.parents[1] / "models/scenes/vqvae/diffusion_pytorch_model.safetensors")
+        vq.load_state_dict({k: v.float() for k, v in shipped.items()})
+    for path in halves:
         if path.exists():
             vq.load_state_dict(torch.load(path, weights_only=True)["model"], strict=False)
     return vq.eval()

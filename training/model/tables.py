@@ -1,7 +1,9 @@
 """Factored parameters of the VQ vocabulary, for training only: what the checkpoint stores is their sum.
 
-A tint code is a shape in a colour, so its rows in the input table and in the output head are own + shape + colour.
-A colour never seen on a class then starts from what its shape and its colour mean elsewhere.
+An object code is a shape in a palette, and its row is `shape + palette + bind_shape * bind_palette`. The sum alone would
+make shape and colour independent of each other at every position, which is wrong while a picture of a red car and a
+blue dog is still undecided there; the product lets one state prefer red cars and blue dogs to blue cars. Nothing is
+owned by one pair, so a colour never seen on a class is made of what its shapes and its colour mean elsewhere.
 """
 import pathlib
 import sys
@@ -10,29 +12,40 @@ import torch
 import torch.nn as nn
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "vq"))
-from codes import CODES, COLORS, GROUND_CODES, NATIVE, SHAPES  # noqa: E402
-
-FIRST = GROUND_CODES + NATIVE
+from codes import CODES, GROUND_CODES, PALETTES, SHAPES  # noqa: E402
 
 
 class Factored(nn.Module):
+    """fp32 [rows, width]; rows beyond the codes (the mask and its unused neighbours) are free, as the grounds are."""
+
     def __init__(self, rows, width, codebook, scale):
         super().__init__()
-        own = torch.randn(rows, width)
-        own[:CODES] += codebook @ torch.randn(codebook.shape[1], width) / codebook.shape[1] ** 0.5
-        self.own = nn.Parameter(own * scale)
-        self.shape = nn.Parameter(torch.randn(SHAPES, width) * scale)
-        self.color = nn.Parameter(torch.randn(COLORS, width) * scale)
+        free = torch.randn(GROUND_CODES + rows - CODES, width)
+        shape = torch.randn(SHAPES, width)
+        alike = torch.randn(codebook.shape[1], width) / codebook.shape[1] ** 0.5  # what looks alike starts alike
+        free[:GROUND_CODES] += codebook[:GROUND_CODES] @ alike
+        shape += codebook[GROUND_CODES:GROUND_CODES + SHAPES] @ alike
+        self.free = nn.Parameter(free * scale)
+        self.shape = nn.Parameter(shape * scale)
+        self.palette = nn.Parameter(torch.randn(PALETTES, width) * scale)
+        self.bind_shape = nn.Parameter(torch.randn(SHAPES, width) * scale)
+        self.bind_palette = nn.Parameter(torch.zeros(PALETTES, width))
 
     @torch.no_grad()
     def take(self, rows):
-        """Splits published rows back into own + shape + colour (means over the tints), to train on from a checkpoint."""
-        tint = rows[FIRST:CODES].view(COLORS, SHAPES, -1)
-        self.color.copy_(tint.mean(1))
-        self.shape.copy_(tint.mean(0) - tint.mean((0, 1)))
-        self.own.copy_(rows)
-        self.own[FIRST:CODES] -= (self.color[:, None] + self.shape[None]).flatten(0, 1)
+        """Splits published rows back into their factors, to train on from a checkpoint: means for the sum, and, a
+        column at a time, the leading singular pair for the product."""
+        self.free.copy_(torch.cat([rows[:GROUND_CODES], rows[CODES:]]))
+        grid = rows[GROUND_CODES:CODES].view(PALETTES, SHAPES, -1)
+        palette, shape = grid.mean(1), grid.mean(0) - grid.mean((0, 1))
+        u, s, v = torch.linalg.svd((grid - palette[:, None] - shape).permute(2, 0, 1), full_matrices=False)
+        self.palette.copy_(palette)
+        self.shape.copy_(shape)
+        # The palettes' side gets the size it has in training, about 1.
+        size = u[:, :, 0].norm(dim=1, keepdim=True) / PALETTES ** 0.5
+        self.bind_palette.copy_((u[:, :, 0] / size).T)
+        self.bind_shape.copy_((v[:, 0] * s[:, :1] * size).T)
 
     def forward(self):
-        tint = (self.color[:, None] + self.shape[None]).flatten(0, 1)
-        return torch.cat([self.own[:FIRST], self.own[FIRST:CODES] + tint, self.own[CODES:]])
+        things = self.shape + self.palette[:, None] + self.bind_shape * self.bind_palette[:, None]
+        return torch.cat([self.free[:GROUND_CODES], things.flatten(0, 1), self.free[GROUND_CODES:]])

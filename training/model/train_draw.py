@@ -27,7 +27,7 @@ from data import Draws  # noqa: E402
 from folder import open_folder  # noqa: E402
 from muon import Muon  # noqa: E402
 from network import Network  # noqa: E402
-from tables import CODES, Factored  # noqa: E402
+from tables import CODES, GROUND_CODES, SHAPES, Factored  # noqa: E402
 
 
 class Trainee(nn.Module):
@@ -51,7 +51,8 @@ class Trainee(nn.Module):
         net = self.net
         ids = torch.where(b["masked"] < 0, net.mask, b["masked"])
         cache, bias = net.prompt(b["prompt"], b["lengths"])
-        g = net.gen(net.gen_tokens(ids, self.table()), cache, bias, b["lengths"], group)
+        seen, ids = ids.unique(return_inverse=True)  # the norms and products before the first layer, per id that occurs
+        g = net.gen(net.gen_tokens(ids, self.table()[seen]), cache, bias, b["lengths"], group)
         logits = net.heads(g, b["cell"], b["corner"], self.head())
         each = F.cross_entropy(logits, b["target"], reduction="none")
         return (each * b["weight"]).sum() / b["weight"].sum(), each.detach()
@@ -68,7 +69,7 @@ class Trainee(nn.Module):
             self.net.heads = heads
             g, cell, corner = seen[0]
             h = heads(g, cell, corner, torch.eye(CONFIG["d_model_gen"])).mean(0)
-            self.head.own[:6] += 7 * h / h.pow(2).sum()
+            self.head.free[:6] += 7 * h / h.pow(2).sum()
 
 
 def trained(model):
@@ -206,12 +207,13 @@ def main() -> None:
         keep = min(options.average, (1 + step) / (10 + step))
         for k, v in model.state_dict().items():
             average[k].lerp_(v, 1 - keep)
-        thing = b["target"] >= 8
-        for low, high in ((0.95, 1.01), (0.8, 0.95), (0.5, 0.8), (0.0, 0.5)):
-            pick = thing & (b["ratio"] >= low) & (b["ratio"] < high)
-            s = sums.setdefault(f"object_{low}", [0.0, 0])
-            s[0] += float(each[pick].sum())
-            s[1] += int(pick.sum())
+        thing, tint = b["target"] >= GROUND_CODES, b["target"] >= GROUND_CODES + SHAPES
+        for name, which in (("own", thing & ~tint), ("tint", tint)):
+            for low, high in ((0.95, 1.01), (0.8, 0.95), (0.5, 0.8), (0.0, 0.5)):
+                pick = which & (b["ratio"] >= low) & (b["ratio"] < high)
+                s = sums.setdefault(f"{name}_{low}", [0.0, 0])
+                s[0] += float(each[pick].sum())
+                s[1] += int(pick.sum())
         s = sums.setdefault("ground", [0.0, 0])
         s[0] += float(each[~thing].sum())
         s[1] += int((~thing).sum())

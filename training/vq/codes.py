@@ -2,12 +2,12 @@
 """The code table: which VQ id each 16-px cell of the world stands for.
 
 Raw ids of a learned encoder make poor targets (the same object changes ids with its surroundings), so the codes are
-fixed first and the network learns them: one id a ground; for the icons' own colours, k-means over their patches; for
-the tints, k-means over *shapes* (shade and alpha), shared by all classes and combined with every colour, so that a
-colour never seen on a class is made of codes seen elsewhere. The codebook's vectors start as the principal components
-of what the codes look like.
+fixed first and the network learns them: one id a ground, and for objects a *shape* in a *palette*. Shapes are k-means
+clusters of the icons' patches in their own colours; palette 0 is those colours, the others are the tints. A tint is
+then the same shape as the untinted object in another palette, also for a class on which it was never seen. The
+codebook's vectors start as the principal components of what the codes look like.
 
-Ids: 0..7 grounds (6 used), then NATIVE own-colour codes, then 10 x SHAPES tint codes, colour-major.
+Ids: 0..7 grounds (6 used), then PALETTES x SHAPES, palette-major.
 """
 import pathlib
 import sys
@@ -18,8 +18,8 @@ import torch
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "world"))
 from scenes import World  # noqa: E402
 
-GROUND_CODES, NATIVE, SHAPES, COLORS = 8, 1592, 352, 10
-CODES = GROUND_CODES + NATIVE + COLORS * SHAPES  # 5120
+GROUND_CODES, PALETTES, SHAPES = 8, 11, 1592
+CODES = GROUND_CODES + PALETTES * SHAPES  # 17520
 CELL, LATENT = 16, 64
 PATH = pathlib.Path(__file__).resolve().parent / "codes.npz"
 
@@ -59,33 +59,21 @@ def build() -> None:
     n = len(world.names)
     parts, where = [], []
     for size in world.sizes:
-        parts.append({c: patches(world.sprites[size][:, c]) for c in range(1 + COLORS)})
+        parts.append({c: patches(world.sprites[size][:, c]) for c in range(PALETTES)})
         where.append(size)
     native = np.concatenate([p[0] for p in parts])
-    # The shape of a tint: its shade (read off the white-to-black ramp of the tint of any colour) and its alpha.
-    shades = []
-    for size in world.sizes:
-        icons = world.sprites[size][:, 0].astype(np.int32)
-        luminance = (54 * icons[..., 0] + 183 * icons[..., 1] + 19 * icons[..., 2]) >> 8
-        low = np.array([c["luminance"][0] for c in world.data["classes"]])[:, None, None]
-        high = np.array([c["luminance"][1] for c in world.data["classes"]])[:, None, None]
-        t = np.clip((luminance - low) * 255 // (high - low), 0, 255).astype(np.uint8)
-        shades.append(patches(np.stack([t, t, t, icons[..., 3].astype(np.uint8)], -1))[..., 2:])
-    shape = np.concatenate(shades)
     # A cell with next to nothing in it belongs to the ground.
     full = native[..., 3].mean((1, 2)) > 0.012
-    native_label, _, native_error = kmeans(native[full].reshape(full.sum(), -1), NATIVE)
-    shape_label, _, shape_error = kmeans(shape[full].reshape(full.sum(), -1), SHAPES)
-    print(f"{full.sum()} filled cells; mean square error native {native_error:.4f}, shapes {shape_error:.4f}")
+    label, _, error = kmeans(native[full].reshape(full.sum(), -1), SHAPES)
+    print(f"{full.sum()} filled cells; mean square error {error:.4f}")
 
-    ids = np.full((1 + COLORS, len(full)), -1, np.int32)
-    ids[0, full] = GROUND_CODES + native_label
-    for c in range(COLORS):
-        ids[1 + c, full] = GROUND_CODES + NATIVE + c * SHAPES + shape_label
+    ids = np.full((PALETTES, len(full)), -1, np.int32)
+    for c in range(PALETTES):
+        ids[c, full] = GROUND_CODES + c * SHAPES + label
     # What each code looks like, over all its uses, as seen patches (grounds: plain colour, alpha 0).
     looks = np.zeros((CODES, 8 * 8 * 4), np.float32)
     uses = np.zeros(CODES)
-    for c in range(1 + COLORS):
+    for c in range(PALETTES):
         flat = np.concatenate([p[c] for p in parts]).reshape(len(full), -1)
         np.add.at(looks, ids[c, full], flat[full])
         np.add.at(uses, ids[c, full], 1)
@@ -103,19 +91,19 @@ def build() -> None:
     tables, at = {}, 0
     for size in where:
         k = size // CELL
-        block = ids[:, at: at + n * k * k].reshape(1 + COLORS, n, k, k).transpose(1, 0, 2, 3)
+        block = ids[:, at: at + n * k * k].reshape(PALETTES, n, k, k).transpose(1, 0, 2, 3)
         tables[f"table_{size}"] = np.ascontiguousarray(block).astype(np.int16)  # -1 = ground
         at += n * k * k
-    np.savez_compressed(PATH, codebook=code.astype(np.float32), **tables)
+    np.savez_compressed(PATH, codebook=code.astype(np.float16), **tables)
     print(f"{CODES} codes, {len(used)} used -> {PATH.name}")
 
 
 class CodeTable:
-    """Scenes to ids: int16 tables [class, colour, k, k] a size, -1 where the ground shows."""
+    """Scenes to ids: int16 tables [class, palette, k, k] a size, -1 where the ground shows."""
 
     def __init__(self):
         data = np.load(PATH)
-        self.codebook = data["codebook"]
+        self.codebook = data["codebook"].astype(np.float32)
         self.tables = {int(k.split("_")[1]): data[k] for k in data.files if k.startswith("table_")}
 
     def ids(self, scene) -> np.ndarray:

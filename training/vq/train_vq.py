@@ -81,6 +81,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=3e-3, help="Muon, for convolutions")
     parser.add_argument("--adam", type=float, default=2e-3, help="Adam, for the rest")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--keep-codebook", action="store_true", help="decoder: leave the codebook as it starts")
     parser.add_argument("--init", type=pathlib.Path, help="start from the weights of this checkpoint")
     parser.add_argument("--out", type=pathlib.Path, default=HERE.parent / "runs/vq")
     options = parser.parse_args()
@@ -94,7 +95,8 @@ def main() -> None:
     log = open(options.out / f"{options.part}.jsonl", "a")
     decoder = options.part == "decoder"
     if decoder:
-        part = [*vq.decoder.parameters(), *vq.post_quant_conv.parameters(), *vq.quantize.parameters()]
+        part = [*vq.decoder.parameters(), *vq.post_quant_conv.parameters()]
+        part += [] if options.keep_codebook else [*vq.quantize.parameters()]
         names = ("decoder.", "post_quant_conv.", "quantize.")
     else:
         # The decoder moves the codebook little; the last stretch re-reads it (see below).

@@ -8,7 +8,7 @@ CONFIG = {
     "_class_name": "VQModel", "act_fn": "silu", "block_out_channels": [8, 16, 32, 64, 128],
     "down_block_types": ["DownEncoderBlock2D"] * 5, "up_block_types": ["UpDecoderBlock2D"] * 5,
     "in_channels": 3, "out_channels": 3, "latent_channels": 64, "layers_per_block": 1, "norm_num_groups": 1,
-    "norm_type": "group", "num_vq_embeddings": 5120, "vq_embed_dim": 64, "mid_block_add_attention": False,
+    "norm_type": "group", "num_vq_embeddings": 17520, "vq_embed_dim": 64, "mid_block_add_attention": False,
     "lookup_from_codebook": True, "scaling_factor": 1.0, "sample_size": 256,
 }
 
