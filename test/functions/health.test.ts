@@ -47,6 +47,7 @@ describe("GET /health", () => {
       },
     });
     await Promise.resolve();
+    expect(await (await app.request("/health")).json()).toMatchObject({ weight_bytes: 4300 });
     loaded = [...loaded, { graph: "vq_encode", bytes: 50 }];
     expect(await (await app.request("/health")).json()).toMatchObject({ loaded, weight_bytes: 4350 });
   });
