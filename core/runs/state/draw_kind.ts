@@ -1,0 +1,99 @@
+/**
+ * A draw as a run: its bytes, and its fork, regional redraw and budget.
+ *
+ * @module
+ */
+import { counts as schedule } from "../../diffusion/schedule.ts";
+import { UnmaskError } from "../../errors.ts";
+import { type DrawInput, parseDrawInput } from "../../tasks/draw_input.ts";
+import { decodeDrawState, type DrawState, encodeDrawState, foldDraw } from "../../tasks/draw_state.ts";
+import { cutBack, maskedPositions, reveal } from "../../tasks/sequence.ts";
+import type { Sequence } from "../../tasks/task.ts";
+import type { Kind, PictureKind } from "./kind.ts";
+
+const picture: PictureKind<DrawState> = {
+  sequence: (state) => state.sequence,
+  counts: (state) => state.counts,
+  withCounts: (state, counts) => {
+    const sum = counts.reduce((sum, count) => sum + count, 0);
+    if (sum !== maskedPositions(state.sequence).length) throw new RangeError(`counts of ${sum} do not fit this state`);
+    return { ...state, counts };
+  },
+  fork,
+  redraw,
+};
+
+export const drawKind: Kind<DrawInput, DrawState> = {
+  name: "draw",
+  parse: parseDrawInput,
+  encode: encodeDrawState,
+  decode: decodeDrawState,
+  fold: foldDraw,
+  done: (state) => state.counts.length === 0,
+  progress: ({ step, counts }) => ({ step, steps: step + counts.length }),
+  picture,
+};
+
+function fork(fresh: DrawState, parent: DrawState, step: number): DrawState {
+  sameGrid(fresh, parent);
+  const left = fresh.settings.steps - step;
+  const sequence = cutBack(parent.sequence, step);
+  const masked = maskedPositions(sequence).length;
+  if (!Number.isInteger(step) || step < 0 || step > parent.step || (masked > 0 && left < 1)) {
+    throw new UnmaskError({
+      code: "fork_out_of_range",
+      message: `there is no fork at step ${step} of a run at step ${parent.step}, into ${fresh.settings.steps} steps`,
+      fix: "fork at a step that the run has done, and before the last step of the new run",
+      param: "step",
+    });
+  }
+  return continued(fresh, sequence, step, masked === 0 ? 0 : left);
+}
+
+/**
+ * The new sequence takes over everything outside the region in its step 1, whatever step it came from; the parent's own
+ * sequence keeps that past. The region's steps follow.
+ */
+function redraw(fresh: DrawState, parent: DrawState, positions: Uint32Array): DrawState {
+  sameGrid(fresh, parent);
+  if (parent.counts.length > 0) {
+    throw new UnmaskError({
+      code: "redraw_too_early",
+      message: "this run is not finished, so there is no picture to redraw a part of",
+      fix: "wait until it has succeeded, or fork it",
+    });
+  }
+  const { kind, maskId, ids } = parent.sequence;
+  const region = new Set(positions);
+  const length = ids.length;
+  if (region.size === 0 || [...region].some((position) => position >= length)) {
+    throw new UnmaskError({
+      code: "region_empty",
+      message: "the region holds no position of the picture",
+      fix: "give boxes in pixels that lie within the picture",
+      param: "boxes",
+    });
+  }
+  const kept = Uint32Array.from({ length }, (_, position) => position).filter((position) => !region.has(position));
+  const empty: Sequence = { kind, maskId, ids: ids.slice().fill(maskId), revealedAt: new Uint16Array(length) };
+  const sequence = reveal(empty, { step: 1, positions: kept, ids: kept.map((position) => ids[position] ?? 0) });
+  return continued(fresh, sequence, 1, fresh.settings.steps);
+}
+
+/** `steps` more steps after `step`, by the settings' own schedule; their number becomes that of the whole run. */
+function continued({ settings }: DrawState, sequence: Sequence, step: number, steps: number): DrawState {
+  const masked = maskedPositions(sequence).length;
+  const counts = steps === 0 ? [] : schedule(masked, steps, settings.schedule, settings.shift);
+  return { settings: { ...settings, steps: step + counts.length }, step, counts, sequence };
+}
+
+function sameGrid(fresh: DrawState, parent: DrawState): void {
+  const { sequence } = fresh;
+  if (sequence.ids.length === parent.sequence.ids.length && sequence.maskId === parent.sequence.maskId) return;
+  throw new UnmaskError({
+    code: "parent_of_another_model",
+    message: "the parent run was drawn by a model with another grid or other codes",
+    fix: "start a new run",
+    status: 409,
+  });
+}

@@ -1,0 +1,68 @@
+/**
+ * What a run must know of its task beside the step machine itself: the state as bytes, how far it is, and what may be
+ * done to it between steps. All of it is pure and needs no model, so a front without an engine can do it too.
+ *
+ * @module
+ */
+import { UnmaskError } from "../../errors.ts";
+import type { Delta, Sequence } from "../../tasks/task.ts";
+
+/** Steps done, and how many there are in all as far as the state knows. */
+export interface Progress {
+  readonly step: number;
+  readonly steps: number;
+}
+
+/** Methods, not properties: a `Kind<DrawInput, DrawState>` stands wherever any `Kind` does. */
+export interface Kind<Input = unknown, State = unknown> {
+  readonly name: string;
+  /** @throws {UnmaskError} what the task's schema refuses */
+  parse(input: unknown): Input;
+  encode(state: State): Uint8Array;
+  /** `decode(encode(state))` and a step give what `state` and a step give, bit for bit. @throws `state_unreadable` */
+  decode(bytes: Uint8Array): State;
+  /** Pure. */
+  fold(state: State, delta: Delta): State;
+  done(state: State): boolean;
+  progress(state: State): Progress;
+  /** Of a task that fills a picture. */
+  readonly picture?: PictureKind<State>;
+}
+
+/** A task that fills one picture: its past can be seen, branched and redrawn. */
+export interface PictureKind<State = unknown> {
+  /** VQ ids of a square grid, row-major. */
+  sequence(state: State): Sequence;
+  /** What each step to come reveals. */
+  counts(state: State): readonly number[];
+  /** The same state with these counts to come, for a time budget. @throws {RangeError} of another sum */
+  withCounts(state: State, counts: readonly number[]): State;
+  /**
+   * `fresh` (a run not begun) over what `parent` had revealed by step `step`. @throws {UnmaskError} `fork_out_of_range`
+   */
+  fork(fresh: State, parent: State, step: number): State;
+  /** `fresh` over a finished parent whose `positions` are masked again. @throws {UnmaskError} `region_empty`, `redraw_too_early` */
+  redraw(fresh: State, parent: State, positions: Uint32Array): State;
+}
+
+/** The kinds that a server knows. @throws {UnmaskError} `task_unknown` */
+export function kindOf(kinds: readonly Kind[], name: string): Kind {
+  const kind = kinds.find((kind) => kind.name === name);
+  if (kind !== undefined) return kind;
+  throw new UnmaskError({
+    code: "task_unknown",
+    message: "there is no task of that name here",
+    fix: `use ${kinds.map(({ name }) => name).join(", ")}`,
+    param: "task",
+  });
+}
+
+/** The picture side of a kind. @throws {UnmaskError} `task_has_no_picture` */
+export function pictureOf(kind: Kind): PictureKind {
+  if (kind.picture !== undefined) return kind.picture;
+  throw new UnmaskError({
+    code: "task_has_no_picture",
+    message: `a run of the task ${kind.name} fills no picture`,
+    fix: "use a run that draws",
+  });
+}
