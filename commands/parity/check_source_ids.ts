@@ -2,8 +2,12 @@
  * VQ ids of a case's source picture, encoded here from pixels that were resized here. The README allows resized pixels
  * 2/255, and stores the ids that the case used, so that this cannot leak: the loop runs on those. Here a place may
  * differ only if it is a tie: the reference's id is as near to the latent as the nearest one, up to the file's tolerance.
- * (Measured: with pixels that agree wherever they are stored, a place of edit_loop is a tie of 6e-6 that float64 decides
- * the other way.)
+ *
+ * Why a tie can go the other way on equal pixels (edit_loop, measured): the release's pictures come to PyTorch as
+ * [height, width, 3], and its GroupNorm of that layout adds squares up one after the other, which at 2^17 numbers a group
+ * moves distances by 3e-5. At a place where two codes are 5e-6 apart PyTorch gives the stored id with one thread and the
+ * other one with 2, 3, 4 or 8 threads, with the layout [3, height, width] and in float64. So does this runtime. A norm
+ * that hits the stored id does so by an error of its own, and on another provider misses others.
  *
  * @module
  */

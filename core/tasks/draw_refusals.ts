@@ -89,3 +89,15 @@ export function refuseLength(tokens: number, { config }: Model): void {
     param: "prompt",
   });
 }
+
+/** @throws {UnmaskError} `prompt_too_long` */
+export function refuseTextLength(tokens: number, answer: number, { config }: Model): void {
+  const most = config.maxPositions - answer;
+  if (tokens <= most) return;
+  throw new UnmaskError({
+    code: "prompt_too_long",
+    message: `the prompt has ${tokens} tokens, and ${Math.max(0, most)} fit beside the answer`,
+    fix: "say it in fewer words, or ask for a shorter answer",
+    param: "prompt",
+  });
+}

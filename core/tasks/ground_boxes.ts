@@ -11,7 +11,7 @@ import type { GroundPrompt } from "../model/prompts.ts";
 import type { Tokenizer, Understanding } from "../model/types.ts";
 
 /** The published code fixes two coordinates a step, whatever the number of steps. */
-const PUBLISHED_PER_STEP = 2;
+export const PUBLISHED_PER_STEP = 2;
 
 export interface GroundOptions {
   /** Forwards. Between them coordinates are fixed as context; the answer is the last forward's. @default {1} */
@@ -43,26 +43,61 @@ export async function groundBoxes(
       param: "steps",
     });
   }
-  const { maskPositions } = prompt;
-  const firstLocation = tokenizer.id("<LOC_0>");
-  const ids = prompt.ids.slice();
-  const open = new Set(maskPositions.keys());
+  const fixed = new Map<number, number>();
   let best = new Uint32Array();
   for (let forward = 0; forward < steps; forward++) {
-    const logits = await model.locations(undefined, { ids, features }, maskPositions);
-    options.onForward?.(forward, logits);
-    const size = logits.length / maskPositions.length;
-    const row = (index: number) => logits.subarray(index * size, (index + 1) * size);
-    best = Uint32Array.from(maskPositions, (_, index) => argmax(row(index)));
-    const score = (index: number) => row(index)[best[index] ?? 0] ?? -Infinity;
-    const chosen = [...open].sort((a, b) => score(b) - score(a) || a - b).slice(0, perStep);
-    for (const index of chosen) {
-      ids[maskPositions[index] ?? 0] = firstLocation + (best[index] ?? 0);
-      open.delete(index);
-    }
+    const ids = fixedIds(prompt, tokenizer, fixed);
+    const found = await groundForward(model, prompt, ids, features, fixed);
+    options.onForward?.(forward, found.logits);
+    best = found.best;
+    for (const index of found.surest.slice(0, perStep)) fixed.set(index, best[index] ?? 0);
   }
-  return Array.from({ length: best.length / 4 }, (_, box) => {
-    const [x1 = 0, y1 = 0, x2 = 0, y2 = 0] = best.subarray(4 * box, 4 * box + 4);
-    return [x1, y1, x2, y2] as const;
-  });
+  return locBoxes(best);
+}
+
+/** The prompt with the LOC tokens of what is fixed in place of its masks. @param fixed LOC number by coordinate */
+export function fixedIds(
+  { ids, maskPositions }: GroundPrompt,
+  tokenizer: Tokenizer,
+  fixed: ReadonlyMap<number, number>,
+): Int32Array {
+  const first = tokenizer.id("<LOC_0>");
+  const result = ids.slice();
+  for (const [index, value] of fixed) result[maskPositions[index] ?? 0] = first + value;
+  return result;
+}
+
+export interface GroundForward {
+  /** fp32 [masks, locTokens]. */
+  readonly logits: Float32Array;
+  /** The likeliest LOC number of every coordinate, the fixed ones included. */
+  readonly best: Uint32Array<ArrayBuffer>;
+  /** Coordinates that are not fixed, highest logit first, equals in order. */
+  readonly surest: readonly number[];
+}
+
+/** One forward over the LOC rows at every mask. */
+export async function groundForward(
+  model: Understanding,
+  { maskPositions }: GroundPrompt,
+  ids: Int32Array,
+  features: Float32Array,
+  fixed: ReadonlyMap<number, number>,
+): Promise<GroundForward> {
+  const logits = await model.locations(undefined, { ids, features }, maskPositions);
+  const size = logits.length / maskPositions.length;
+  const row = (index: number) => logits.subarray(index * size, (index + 1) * size);
+  const best = Uint32Array.from(maskPositions, (_, index) => argmax(row(index)));
+  const score = (index: number) => row(index)[best[index] ?? 0] ?? -Infinity;
+  const open = [...maskPositions.keys()].filter((index) => !fixed.has(index));
+  return { logits, best, surest: open.sort((a, b) => score(b) - score(a) || a - b) };
+}
+
+/** Every four LOC numbers are a box. */
+export function locBoxes(best: ArrayLike<number>): LocBox[] {
+  const at = (index: number) => best[index] ?? 0;
+  return Array.from(
+    { length: best.length / 4 },
+    (_, box) => [at(4 * box), at(4 * box + 1), at(4 * box + 2), at(4 * box + 3)] as const,
+  );
 }
