@@ -14,7 +14,7 @@ export function storeFailure(info: StoreInfo, cause: unknown): UnmaskError {
   const words = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
   if (/access.?token|unauthori[sz]ed|forbidden|\b40[13]\b/i.test(words)) return refused(info, cause);
   if (/disk is full|no space left|quota/i.test(words)) return full(info, cause);
-  if (/disk i\/o|read-?only|unable to open|permission denied/i.test(words)) return writeFailed(info, words, cause);
+  if (/disk i\/o|read-?only|unable to open|permission denied/i.test(words)) return writeFailed(info, cause);
   if (/connect|sending request|network|timed? ?out|\b50[0-9]\b|dns/i.test(words)) return unreachable(info, cause);
   if (/closed|bad ?resource|interrupted/i.test(words)) return closed(info, cause);
   return new UnmaskError({
@@ -88,16 +88,17 @@ function full(info: StoreInfo, cause: unknown): UnmaskError {
   });
 }
 
-function writeFailed(info: StoreInfo, words: string, cause: unknown): UnmaskError {
+export function writeFailed(info: StoreInfo, cause: unknown): UnmaskError {
   return new UnmaskError({
     code: "store_write_failed",
-    message: `the store ${info.name} cannot be written: ${firstLine(words)}`,
-    fix: "see to its folder, its rights and its disk; runs go on from what is stored",
+    message: `the store ${info.name} cannot be opened or written`,
+    fix: "see that its folder is there, that it may be written, and to the disk; runs go on from what is stored",
     status: 503,
     cause,
   });
 }
 
+/** Without paths, which are this machine's own business. */
 function firstLine(words: string): string {
-  return (words.split("\n", 1)[0] ?? words).slice(0, 300);
+  return (words.split("\n", 1)[0] ?? words).replace(/(?<![\w:/])\/[^\s'"]+/g, "a path").slice(0, 300);
 }

@@ -6,7 +6,7 @@
 
 import { UnmaskError } from "../../errors.ts";
 import type { KvClient } from "./client.ts";
-import { inUse, storeFailure } from "./failures.ts";
+import { inUse, storeFailure, writeFailed } from "./failures.ts";
 import { KvStore, type KvStoreOptions } from "./kv_store.ts";
 import type { Store, StoreInfo } from "./types.ts";
 
@@ -91,7 +91,7 @@ async function lockFile(path: string, info: StoreInfo): Promise<Deno.FsFile> {
   try {
     file = await Deno.open(path, { create: true, write: true });
   } catch (error) {
-    throw storeFailure(info, error instanceof Deno.errors.NotFound ? new Error(`unable to open ${path}`) : error);
+    throw writeFailed(info, error);
   }
   if (await file.tryLock(true)) return file;
   file.close();
