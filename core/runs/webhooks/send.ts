@@ -1,0 +1,77 @@
+/**
+ * One attempt: sign, post, and say how it went. Redirects are not followed, nothing of the answer is kept but its
+ * status, and a slow receiver is left after a time (field-notes A11).
+ *
+ * @module
+ */
+
+import { Webhook } from "standardwebhooks";
+import type { Attempt } from "./message.ts";
+import { retryAfter } from "./schedule.ts";
+
+export interface Sendable {
+  readonly id: string;
+  readonly body: string;
+  readonly url: string;
+  readonly secrets: readonly string[];
+}
+
+/** What follows from an attempt. */
+export interface Outcome {
+  readonly attempt: Attempt;
+  readonly verdict: "delivered" | "retry" | "gone";
+  /** The receiver is overloaded: other messages wait too. */
+  readonly throttle: boolean;
+  readonly retryAfter_ms: number | null;
+}
+
+/** Standard Webhooks: 15 to 30 s. */
+export const TIMEOUT_MS = 15_000;
+
+/** Never throws. @param now Unix ms */
+export async function send(message: Sendable, now: () => number, timeout_ms = TIMEOUT_MS): Promise<Outcome> {
+  const at = now();
+  const began = performance.now();
+  const done = (status: number | null, error: string | null): Attempt => ({
+    at,
+    duration_ms: Math.round(performance.now() - began),
+    status,
+    error,
+  });
+  try {
+    const response = await fetch(message.url, {
+      method: "POST",
+      headers: headersOf(message, at),
+      body: message.body,
+      redirect: "manual",
+      signal: AbortSignal.timeout(timeout_ms),
+    });
+    await response.body?.cancel();
+    const { status, ok } = response;
+    const attempt = done(status, ok ? null : `answered ${status}`);
+    if (ok) return { attempt, verdict: "delivered", throttle: false, retryAfter_ms: null };
+    return {
+      attempt,
+      verdict: status === 410 ? "gone" : "retry",
+      throttle: [429, 502, 503, 504].includes(status),
+      retryAfter_ms: retryAfter(response.headers.get("retry-after"), at),
+    };
+  } catch (error) {
+    const slow = error instanceof DOMException && error.name === "TimeoutError";
+    const attempt = done(null, slow ? `no answer within ${timeout_ms} ms` : "no connection");
+    return { attempt, verdict: "retry", throttle: false, retryAfter_ms: null };
+  }
+}
+
+/** The headers of one attempt: its own time, and a signature with every secret. */
+export function headersOf(message: Sendable, at: number): Record<string, string> {
+  const time = new Date(at);
+  const signatures = message.secrets.map((secret) => new Webhook(secret).sign(message.id, time, message.body));
+  return {
+    "content-type": "application/json",
+    "user-agent": "unmask-webhooks/1",
+    "webhook-id": message.id,
+    "webhook-timestamp": String(Math.floor(at / 1000)),
+    "webhook-signature": signatures.join(" "),
+  };
+}
