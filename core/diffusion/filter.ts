@@ -25,7 +25,7 @@ export class FilterScratch {
 /**
  * Sets what does not survive to -Infinity, in place. Of logits equal to the last that survives, all survive.
  *
- * @param logits [vocabulary], finite
+ * @param logits [vocabulary]; a NaN counts as -Infinity, and with an Infinity among them top-p keeps all
  */
 export function applyFilter(logits: Float32Array, filter: Filter, scratch: FilterScratch): void {
   const { topK, topP } = filter;
@@ -33,6 +33,7 @@ export function applyFilter(logits: Float32Array, filter: Filter, scratch: Filte
   const limited = topK > 0 && topK < size;
   if (!limited && topP >= 1) return;
   const sorted = scratch.sorted;
+  for (let i = 0; i < size; i++) if (Number.isNaN(logits[i])) logits[i] = -Infinity; // it would sort as the largest
   sorted.set(logits);
   sorted.sort();
   const rank = (r: number) => sorted[size - 1 - r] as number;

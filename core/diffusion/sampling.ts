@@ -96,6 +96,9 @@ export function logProbability(logits: Float32Array, id: number): number {
   let highest = -Infinity;
   for (let i = 0; i < logits.length; i++) if ((logits[i] as number) > highest) highest = logits[i] as number;
   let sum = 0;
-  for (let i = 0; i < logits.length; i++) sum += Math.exp((logits[i] as number) - highest);
+  for (let i = 0; i < logits.length; i++) {
+    const share = Math.exp((logits[i] as number) - highest);
+    if (share > 0) sum += share; // a NaN has none
+  }
   return (logits[id] as number) - highest - Math.log(sum);
 }

@@ -19,6 +19,8 @@ export interface Runtime {
   readonly sessionOptions: OrtSessionOptions;
   /** Where outputs must lie. An output found anywhere else is an error: the proof against a silent fall to the CPU. */
   readonly location: "cpu" | "gpu-buffer";
+  /** The device that the runtime computes on, once it has a session. Only with `location: "gpu-buffer"`. */
+  readonly device?: () => Promise<GPUDevice>;
   /** Copies GPU outputs to the host, all in one read. Only with `location: "gpu-buffer"`. */
   readonly download?: (tensors: readonly OrtTensor[]) => Promise<readonly HostTensor[]>;
   /** Folder for a profile of each session, in the runtime's own JSON, written when the session is released. */

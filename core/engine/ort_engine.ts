@@ -10,6 +10,7 @@ import { exclusive } from "./lock.ts";
 import { type OrtSession, type OrtSessionOptions, type Runtime, runtimeError } from "./ort.ts";
 import { GuardedSession } from "./ort_session.ts";
 import { readGraph } from "./graph_file.ts";
+import { WebGpuKernels } from "./webgpu_kernels.ts";
 import type { Engine, EngineInfo, Graph, GraphFile, Session } from "./types.ts";
 
 /** onnxruntime's words when a node would land on the CPU although that is forbidden. */
@@ -17,6 +18,7 @@ const FELL_TO_CPU = "assigned to the default CPU EP";
 
 export class OrtEngine implements Engine {
   readonly info: EngineInfo;
+  readonly gpu?: WebGpuKernels;
   readonly #runtime: Runtime;
   readonly #sessions = new Set<GuardedSession>();
   #closed = false;
@@ -24,6 +26,7 @@ export class OrtEngine implements Engine {
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
     this.info = runtime.info;
+    if (runtime.device !== undefined) this.gpu = new WebGpuKernels(runtime, runtime.device);
   }
 
   /** @throws `graph_not_on_gpu`, `graph_refused`, `engine_closed` */
@@ -42,6 +45,7 @@ export class OrtEngine implements Engine {
   /** Releases every session. The runtime itself stays loaded: onnxruntime cannot be unloaded from a thread. */
   async close(): Promise<void> {
     this.#closed = true;
+    await this.gpu?.close();
     await Promise.all([...this.#sessions].map((session) => session.release()));
   }
 

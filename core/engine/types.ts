@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Gpu } from "./gpu.ts";
 
 /** Element types that cross the engine's border. fp16 data travels as raw 16-bit words. */
 export type DType = "float32" | "float16" | "int32" | "int64" | "uint8" | "bool";
@@ -83,6 +84,8 @@ export interface Session {
 
 export interface Engine {
   readonly info: EngineInfo;
+  /** Only of the webgpu provider. */
+  readonly gpu?: Gpu;
   load(graph: Graph | GraphFile): Promise<Session>;
   close(): Promise<void>;
 }

@@ -50,6 +50,7 @@ export async function openWebGpu(options: { readonly allowSoftwareAdapter?: bool
       logSeverityLevel: 3,
     },
     location: "gpu-buffer",
+    device,
     download: downloader(device),
     lost: () => lost,
   });

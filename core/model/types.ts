@@ -4,7 +4,8 @@
  *
  * @module
  */
-import type { EngineInfo } from "../engine/types.ts";
+import type { Gpu, TensorPart } from "../engine/gpu.ts";
+import type { EngineInfo, ResidentTensor } from "../engine/types.ts";
 import type { ModelConfig } from "./config.ts";
 
 /** The keys and values of a prompt's rows, computed once (`prefix` attention). */
@@ -80,6 +81,19 @@ export interface LoadedGraph {
   readonly bytes: number;
 }
 
+/** Rows of logits on the GPU, fp32 [positions, vqCodes] each. */
+export interface ResidentLogits {
+  readonly rows: readonly TensorPart[];
+  release(): void;
+}
+
+/** Drawing where logits stay on the GPU. */
+export interface ResidentDrawing {
+  readonly gpu: Gpu;
+  /** As `Model.draw`, with `ids` int32 [positions] in a tensor of that GPU, none of them at or above the table's rows. */
+  draw(cache: PromptCache, ids: ResidentTensor, positions: Uint32Array, width?: number): Promise<ResidentLogits>;
+}
+
 export interface Model {
   readonly config: ModelConfig;
   readonly info: EngineInfo;
@@ -105,6 +119,8 @@ export interface Model {
     positions: Uint32Array,
     width?: number,
   ): Promise<readonly Float32Array[]>;
+  /** Only on the webgpu provider, where it is how a run draws; `draw` reads its logits back. */
+  readonly resident?: ResidentDrawing;
   /** VQ ids, none masked, to pixels, clipped to [0,1], x255, truncated (facts 7). `width` as in `draw`. */
   decode(ids: Uint16Array, width?: number): Promise<Picture>;
   /** Pixels to VQ ids, row-major (facts 2.6); the picture's sides are multiples of `config.vq.factor`. */

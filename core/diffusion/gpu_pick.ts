@@ -1,0 +1,154 @@
+/**
+ * What a step reveals, decided on a GPU: a picture's ids, and the step of each reveal, stay there; logits never leave
+ * it, and what comes to the host are the newly revealed ids, 4 bytes each, in one read. The host's form, pick.ts, is the
+ * reference: the ids are the same wherever the winning score leads by more than fp32 can tell.
+ *
+ * @module
+ */
+import { MOST_CONFIDENT, SCATTER } from "../../kernels/wgsl/canvas.ts";
+import { groupsFor, packParams } from "../../kernels/wgsl/kernel.ts";
+import { ORDER, SAMPLE } from "../../kernels/wgsl/sample.ts";
+import type { Dispatch, Gpu, TensorPart } from "../engine/gpu.ts";
+import type { ResidentTensor } from "../engine/types.ts";
+import { PHASE } from "./draws.ts";
+import { editWeights } from "./guidance.ts";
+import { seedKey } from "./philox.ts";
+import type { Picked, PickPlan } from "./pick.ts";
+
+/** A word holds 16 bits of position and 16 of id. */
+const LIMIT = 65_536;
+/** Below this scores leave the range of fp32: such temperatures count as 0. */
+const COLDEST = 1e-30;
+
+export interface GpuPickOptions {
+  /** VQ codes, the logits of one position. */
+  readonly vocabulary: number;
+  /** 0 to 2^53 - 1 */
+  readonly seed: number;
+  /** Of refinement, 0 to 65535. @default {0} */
+  readonly round?: number;
+}
+
+/** The ids of one picture on a GPU. */
+export class GpuCanvas {
+  /** int32 [positions], row-major. */
+  readonly ids: ResidentTensor;
+  /** int32 [positions]; 0 while masked. */
+  readonly revealedAt: ResidentTensor;
+  readonly #gpu: Gpu;
+  readonly #options: Required<GpuPickOptions>;
+  /** int32 [positions]: the plan's positions, a word and a score for each, and the words that are revealed. */
+  readonly #scratch: readonly [ResidentTensor, ResidentTensor, ResidentTensor, ResidentTensor];
+
+  private constructor(gpu: Gpu, options: Required<GpuPickOptions>, tensors: readonly ResidentTensor[]) {
+    const [ids, revealedAt, positions, words, scores, revealed] = tensors as [
+      ResidentTensor,
+      ResidentTensor,
+      ResidentTensor,
+      ResidentTensor,
+      ResidentTensor,
+      ResidentTensor,
+    ];
+    this.ids = ids;
+    this.revealedAt = revealedAt;
+    this.#gpu = gpu;
+    this.#options = options;
+    this.#scratch = [positions, words, scores, revealed];
+  }
+
+  /**
+   * @param ids VQ ids, the mask id where masked
+   * @param revealedAt of the same length
+   * @throws {RangeError} if positions or ids do not fit 16 bits, or there is no position
+   */
+  static async open(
+    gpu: Gpu,
+    ids: ArrayLike<number>,
+    revealedAt: ArrayLike<number>,
+    options: GpuPickOptions,
+  ): Promise<GpuCanvas> {
+    const { length } = ids;
+    if (length === 0 || length > LIMIT || options.vocabulary > LIMIT) {
+      throw new RangeError(`a picture of ${length} ids of ${options.vocabulary} codes does not fit 16 bits`);
+    }
+    const tensor = (data: Int32Array) => gpu.tensor({ dtype: "int32", dims: [length], data });
+    const tensors = [await tensor(Int32Array.from(ids)), await tensor(Int32Array.from(revealedAt))];
+    for (let i = 0; i < 4; i++) tensors.push(await tensor(new Int32Array(length)));
+    return new GpuCanvas(gpu, { round: 0, ...options }, tensors);
+  }
+
+  /**
+   * One step: guidance, filter, draw, choice, and the reveal in the canvas. After an error the canvas may hold the step
+   * or not: open another one.
+   *
+   * @param rows fp32 [plan's positions, vocabulary] each, as {@link HostPicker.pick} has them
+   */
+  async pick(rows: readonly TensorPart[], plan: PickPlan): Promise<Picked> {
+    const { positions, step, confidence } = plan;
+    const count = Math.min(plan.count, positions.length);
+    const [candidates, words, scores, revealed] = this.#scratch;
+    const chosen = confidence === undefined ? words : revealed;
+    const dispatches = [this.#sample(rows, plan)];
+    if (confidence !== undefined) {
+      dispatches.push({
+        kernel: MOST_CONFIDENT,
+        params: packParams(MOST_CONFIDENT, { candidates: positions.length, count }),
+        storage: [words, scores, revealed],
+        groups: groupsFor(positions.length),
+      });
+    }
+    dispatches.push({
+      kernel: SCATTER,
+      params: packParams(SCATTER, { count, step }),
+      storage: [chosen, this.ids, this.revealedAt],
+      groups: groupsFor(count),
+    });
+    const writes = [{ tensor: candidates, data: positions }];
+    const read = await this.#gpu.run({ writes, dispatches, read: { tensor: chosen, words: count } });
+    return { positions: read.map((word) => word >>> 16), ids: read.map((word) => word & 0xffff) };
+  }
+
+  release(): void {
+    for (const tensor of [this.ids, this.revealedAt, ...this.#scratch]) tensor.release();
+  }
+
+  #sample(rows: readonly TensorPart[], plan: PickPlan): Dispatch {
+    const { guidance, edit, filter, confidence } = plan;
+    const [first, second = first, third = second] = rows;
+    if (first === undefined || second === undefined || third === undefined) {
+      throw new RangeError("the model gave no logits");
+    }
+    if (rows.length === (edit === undefined ? 3 : 2)) throw new RangeError("rows of logits do not fit the guidance");
+    const { vocabulary, seed, round } = this.#options;
+    const [key0, key1] = seedKey(seed);
+    const [onFull, onEnc] = edit === undefined ? [1, 0] : editWeights(edit.mode, edit.imageGuidance);
+    const warm = (temperature: number) => temperature < COLDEST ? 0 : temperature;
+    const [candidates, words, scores] = this.#scratch;
+    return {
+      kernel: SAMPLE,
+      params: packParams(SAMPLE, {
+        vocabulary,
+        rows: rows.length,
+        offset0: first.offset,
+        offset1: second.offset,
+        offset2: third.offset,
+        plus: 1 + guidance,
+        minus: guidance,
+        on_full: onFull,
+        on_enc: onEnc,
+        top_k: filter.topK < vocabulary ? filter.topK : 0,
+        top_p: filter.topP,
+        temperature: warm(plan.temperature),
+        key0,
+        key1,
+        step: plan.step,
+        candidate_phase: PHASE.candidate << 16 | round,
+        confidence_phase: PHASE.confidence << 16 | round,
+        order: ORDER[confidence?.policy ?? "fixed"],
+        confidence_temperature: warm(confidence?.temperature ?? 0),
+      }),
+      storage: [first.tensor, second.tensor, third.tensor, candidates, words, scores],
+      groups: plan.positions.length,
+    };
+  }
+}

@@ -1,0 +1,242 @@
+/**
+ * From logits to an id at each position, as core/diffusion/pick.ts has it: guidance, filter, Gumbel argmax, and the
+ * score of a confidence order.
+ *
+ * @module
+ */
+import { kernel, THREADS } from "./kernel.ts";
+import { LOGARITHM, RANDOM, SORTABLE } from "./numbers.ts";
+
+/** Values of the parameter `order`. */
+export const ORDER = { fixed: 0, mmada: 1, mask_git: 2 } as const;
+
+const PARAMS = [
+  ["vocabulary", "u32"],
+  /** Rows of logits: 1 (not guided), 2 (conditional, unconditional) or 3 (full, enc, un). */
+  ["rows", "u32"],
+  /** Where each row begins in its buffer, in elements. */
+  ["offset0", "u32"],
+  ["offset1", "u32"],
+  ["offset2", "u32"],
+  /** (1 + w) and w; of three rows the weights of full and enc. */
+  ["plus", "f32"],
+  ["minus", "f32"],
+  ["on_full", "f32"],
+  ["on_enc", "f32"],
+  /** 0 keeps all. */
+  ["top_k", "u32"],
+  /** 1 keeps all. */
+  ["top_p", "f32"],
+  /** 0 takes the likeliest. */
+  ["temperature", "f32"],
+  ["key0", "u32"],
+  ["key1", "u32"],
+  ["step", "u32"],
+  /** Last counter words of candidates and of confidence: phase << 16 | round. */
+  ["candidate_phase", "u32"],
+  ["confidence_phase", "u32"],
+  ["order", "u32"],
+  /** Of the noise on confidence; 0 is none. */
+  ["confidence_temperature", "f32"],
+] as const;
+
+/**
+ * One workgroup a position. Its threads go over the vocabulary several times, by groups of four candidates that share a
+ * block of random numbers; what is kept by the filter is found by searching its lowest logit two bits at a time, which
+ * needs no sorting and no scratch memory. Comparisons are of sortable words; equals go by lower id.
+ *
+ * Storage: logits0, logits1, logits2 f32, read (the same buffer where there are fewer rows); positions u32 [picks],
+ * read; words u32 [picks], written; scores u32 [picks] sortable, written under a confidence order.
+ */
+export const SAMPLE = kernel(
+  "sample",
+  PARAMS,
+  `
+@group(0) @binding(1) var<storage, read> logits0: array<f32>;
+@group(0) @binding(2) var<storage, read> logits1: array<f32>;
+@group(0) @binding(3) var<storage, read> logits2: array<f32>;
+@group(0) @binding(4) var<storage, read> positions: array<u32>;
+@group(0) @binding(5) var<storage, read_write> words: array<u32>;
+@group(0) @binding(6) var<storage, read_write> scores: array<u32>;
+
+const THREADS: u32 = ${THREADS}u;
+// More than the largest Gumbel number, 16.64.
+const MOST: f32 = 16.7;
+
+var<workgroup> best_keys: array<u32, THREADS>;
+var<workgroup> best_ids: array<u32, THREADS>;
+var<workgroup> sums: array<vec3<f32>, THREADS>;
+${SORTABLE}${LOGARITHM}${RANDOM}
+fn is_nan(value: f32) -> bool {
+  return (bitcast<u32>(value) & 0x7fffffffu) > 0x7f800000u;
+}
+
+// The guided logit of one id, sortable.
+fn key_of(pick: u32, id: u32) -> u32 {
+  let place = pick * params.vocabulary + id;
+  let first = logits0[params.offset0 + place];
+  if (params.rows == 1u) { return sortable(first); }
+  let second = logits1[params.offset1 + place];
+  if (is_nan(first) || is_nan(second)) { return LOWEST; }
+  if (params.rows == 2u) { return sortable(params.plus * first - params.minus * second); }
+  let third = logits2[params.offset2 + place];
+  if (is_nan(third)) { return LOWEST; }
+  return sortable(params.plus * (params.on_full * first + params.on_enc * second) - params.minus * third);
+}
+
+// The largest key of all threads with the lowest id that has it.
+fn best_of_all(thread: u32, key: u32, id: u32) -> vec2<u32> {
+  best_keys[thread] = key;
+  best_ids[thread] = id;
+  for (var half = THREADS / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (thread < half) {
+      let other = best_keys[thread + half];
+      let other_id = best_ids[thread + half];
+      if (other > best_keys[thread] || (other == best_keys[thread] && other_id < best_ids[thread])) {
+        best_keys[thread] = other;
+        best_ids[thread] = other_id;
+      }
+    }
+  }
+  workgroupBarrier();
+  let result = vec2<u32>(best_keys[0], best_ids[0]);
+  workgroupBarrier();
+  return result;
+}
+
+fn sum_of_all(thread: u32, value: vec3<f32>) -> vec3<f32> {
+  sums[thread] = value;
+  for (var half = THREADS / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (thread < half) { sums[thread] += sums[thread + half]; }
+  }
+  workgroupBarrier();
+  let result = sums[0];
+  workgroupBarrier();
+  return result;
+}
+
+// What a logit weighs: 1, or its probability as a share of the largest one's.
+fn weight(key: u32, highest: f32, by_mass: bool) -> f32 {
+  if (!by_mass) { return 1.0; }
+  if (key <= LOWEST) { return 0.0; }
+  let below = unsorted(key) - highest;
+  return select(exp(below), 1.0, below == 0.0); // exactly, so that a lone candidate is certain
+
+}
+
+// The mass of all keys from \`lowest\` on, beside that of the likeliest id, which is 1.
+fn mass_beside(thread: u32, pick: u32, likeliest: vec2<u32>, lowest: u32) -> f32 {
+  var own = 0.0;
+  for (var id = thread; id < params.vocabulary; id += THREADS) {
+    let key = key_of(pick, id);
+    if (key >= lowest && id != likeliest.y) { own += weight(key, unsorted(likeliest.x), true); }
+  }
+  return sum_of_all(thread, vec3<f32>(own, 0.0, 0.0)).x;
+}
+
+// The largest key such that the keys from it on weigh more than \`goal\`; those below \`lowest\` weigh nothing.
+fn lowest_kept(thread: u32, pick: u32, highest: f32, lowest: u32, goal: f32, by_mass: bool) -> u32 {
+  var found = 0u;
+  for (var digit = 0u; digit < 16u; digit++) {
+    let unit = 1u << (30u - 2u * digit);
+    var own = vec3<f32>(0.0);
+    for (var id = thread; id < params.vocabulary; id += THREADS) {
+      let key = key_of(pick, id);
+      if (key < lowest || key < found + unit) { continue; }
+      let part = weight(key, highest, by_mass);
+      own += vec3<f32>(part, select(0.0, part, key >= found + 2u * unit), select(0.0, part, key >= found + 3u * unit));
+    }
+    let all = sum_of_all(thread, own);
+    found += unit * (select(0u, 1u, all.x > goal) + select(0u, 1u, all.y > goal) + select(0u, 1u, all.z > goal));
+  }
+  return max(found, lowest);
+}
+
+fn score_of(key: u32, word: u32) -> u32 {
+  if (key <= LOWEST || key == HIGHEST) { return key; }
+  return sortable(unsorted(key) / params.temperature + gumbel_of(word));
+}
+
+@compute @workgroup_size(${THREADS})
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
+  let pick = workgroup.x;
+  let thread = local.x;
+  let position = positions[pick];
+  let seed = vec2<u32>(params.key0, params.key1);
+
+  var own_key = 0u;
+  var own_id = 0xffffffffu;
+  for (var id = thread; id < params.vocabulary; id += THREADS) {
+    let key = key_of(pick, id);
+    if (key > own_key) {
+      own_key = key;
+      own_id = id;
+    }
+  }
+  let first = best_of_all(thread, own_key, own_id);
+  let highest = unsorted(first.x);
+  let finite = first.x > LOWEST && first.x < HIGHEST;
+
+  var lowest = 0u;
+  if (params.top_k > 0u) { lowest = lowest_kept(thread, pick, 0.0, 0u, f32(params.top_k) - 0.5, false); }
+  if (params.top_p < 1.0) {
+    let goal = params.top_p * (1.0 + mass_beside(thread, pick, first, lowest));
+    let nucleus = lowest_kept(thread, pick, highest, lowest, goal, true);
+    lowest = select(lowest, nucleus, finite);
+  }
+
+  var id = first.y;
+  if (params.temperature > 0.0) {
+    // The score of the likeliest is a bar that rules most groups out before they cost random numbers.
+    let lane = first.y & 3u;
+    let block = philox(vec4<u32>(first.y >> 2u, position, params.step, params.candidate_phase), seed);
+    own_key = 0u;
+    own_id = first.y;
+    let bar = score_of(first.x, block[lane]);
+    for (var group = thread; 4u * group < params.vocabulary; group += THREADS) {
+      let begin = 4u * group;
+      var keys = vec4<u32>(0u);
+      for (var i = 0u; i < 4u; i++) {
+        if (begin + i < params.vocabulary) { keys[i] = key_of(pick, begin + i); }
+      }
+      let likeliest = max(max(keys.x, keys.y), max(keys.z, keys.w));
+      if (likeliest < max(lowest, LOWEST + 1u)) { continue; }
+      if (likeliest < HIGHEST && sortable(unsorted(likeliest) / params.temperature + MOST) < bar) { continue; }
+      let random = philox(vec4<u32>(group, position, params.step, params.candidate_phase), seed);
+      for (var i = 0u; i < 4u; i++) {
+        if (keys[i] < lowest || keys[i] <= LOWEST) { continue; }
+        let score = score_of(keys[i], random[i]);
+        if (score > own_key) {
+          own_key = score;
+          own_id = begin + i;
+        }
+      }
+    }
+    id = best_of_all(thread, own_key, own_id).y;
+  }
+
+  if (params.order == ${ORDER.fixed}u) {
+    if (thread == 0u) { words[pick] = (position << 16u) | id; }
+    return;
+  }
+  let beside = mass_beside(thread, pick, first, lowest);
+  if (thread > 0u) { return; }
+  words[pick] = (position << 16u) | id;
+  let key = key_of(pick, id);
+  if (!finite || key <= LOWEST) {
+    scores[pick] = LOWEST;
+    return;
+  }
+  var score = unsorted(key) - highest - ln_1p(beside); // fine where one id is almost certain
+  if (params.confidence_temperature > 0.0) {
+    let counter = vec4<u32>(0u, position, params.step, params.confidence_phase);
+    let noise = gumbel_of(philox(counter, seed).x);
+    if (params.order == ${ORDER.mmada}u) { score += params.confidence_temperature * noise; }
+    else { score = exp(score) / params.confidence_temperature + noise; }
+  }
+  scores[pick] = sortable(score);
+}
+`,
+);
