@@ -4,11 +4,13 @@
  * @module
  */
 import { UnmaskError } from "../core/errors.ts";
-import { encodePicture } from "../core/image/codec.ts";
+import { decodePicture, encodePicture } from "../core/image/codec.ts";
+import { DEFAULT_STORE, type House, openHouse } from "../core/runs/house.ts";
+import type { Picture } from "../core/model/types.ts";
 import { parseDrawInput } from "../core/tasks/draw_input.ts";
 import { openInference, type RemoteInference } from "../core/tasks/remote.ts";
 import { DEFAULT_HOST, DEFAULT_PORT, serve } from "../functions/serve.ts";
-import { type Command, main } from "./lib/command.ts";
+import { type Command, type JsonLine, main } from "./lib/command.ts";
 import { COMMON_FLAGS, parseFlags, usage } from "./lib/flags.ts";
 import { MODEL_FLAGS, modelChoice, type OpenModel, requireModelFolder } from "./lib/model.ts";
 
@@ -20,6 +22,10 @@ const FIRST_SEED = 7;
 export const START_FLAGS = {
   host: { kind: "text", help: `the address to listen on (default: ${DEFAULT_HOST}, this machine only)` },
   port: { kind: "number", help: `the port; 0 takes any (default: ${DEFAULT_PORT})` },
+  store: {
+    kind: "text",
+    help: `where runs are kept: a file, or the address of a KV Connect server (default: ${DEFAULT_STORE})`,
+  },
   draw: { kind: "text", help: `a prompt to draw into ${FIRST_PICTURE} as soon as the model is loaded` },
   ...MODEL_FLAGS,
   ...COMMON_FLAGS,
@@ -45,10 +51,34 @@ export function startCommand(open: OpenModel, encode: typeof encodePicture): Com
     if (!isLoopback(host)) {
       output.stderr(`warning: ${host} is open to whoever reaches this machine, and no key is asked for\n`);
     }
-    const server = serve({ inference, encode, host, port });
+    const log = (line: JsonLine) => output.stderr(`${JSON.stringify(line)}\n`);
+    const png = (picture: Picture) => encode(picture, "png");
+    const house = inference.then((opened) =>
+      openHouse({
+        inference: opened,
+        modelFolder: choice.modelFolder,
+        store: flags.store ?? DEFAULT_STORE,
+        encode: png,
+        log,
+      })
+    );
+    const closing = new AbortController();
+    const runs = house.then(async ({ runs, engine }) => ({
+      runs,
+      engine,
+      encode: png,
+      decode: decodePicture,
+      imageSize: (await inference).info.imageSize,
+      closing: closing.signal,
+    }));
+    // A door without runs tells each of its callers why.
+    runs.catch(() => {});
+    const server = serve({ inference, encode, host, port, runs });
     try {
       output.stderr(`loading the model; ${server.url} answers already\n`);
-      const { info } = await inference;
+      const { info, steps } = await inference;
+      // A store that cannot be opened ends the command; an inference without steps serves whole pictures all the same.
+      if (steps !== undefined) await house;
       const seconds = Number(((performance.now() - start) / 1000).toFixed(2));
       output.stderr(
         `ready: ${server.url} (${info.model} on ${info.provider}, ${info.device}, loaded in ${seconds} s)\n`,
@@ -69,7 +99,12 @@ export function startCommand(open: OpenModel, encode: typeof encodePicture): Com
       output.stderr("stopping: requests at work may end\n");
       return { stopped: true };
     } finally {
+      // Waiting callers and event streams end now: their runs go on in the next process.
+      closing.abort();
+      const opened: House | undefined = await house.catch(() => undefined);
+      await opened?.worker.stop();
       await server.shutdown();
+      await opened?.close();
       await inference.then((opened) => opened.close(), () => {});
     }
   };

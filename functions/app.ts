@@ -11,12 +11,15 @@ import { type Environment, requestId } from "./middleware/request_id.ts";
 import { HealthWatch } from "./routes/health.ts";
 import { type EncodePicture, generateImages } from "./routes/images.ts";
 import { playground } from "./routes/playground.ts";
+import { type RunsDoor, runsRoutes } from "./routes/runs.ts";
 
 export interface AppOptions {
   /** May still be opening: `/health` then says so, and a draw waits for it. */
   readonly inference: Promise<RemoteInference>;
   readonly encode: EncodePicture;
   readonly limits?: Partial<Limits>;
+  /** Runs that outlive this process; absent: the routes under /v1/runs are not there. */
+  readonly runs?: Promise<RunsDoor>;
 }
 
 /**
@@ -39,6 +42,7 @@ export function createApp(options: AppOptions): Hono<Environment> {
     return context.json(health, health.ready ? 200 : 503, { "cache-control": "no-store" });
   });
   app.all("/health", methodNotAllowed(["GET", "HEAD"]));
+  if (options.runs !== undefined) app.route("/", runsRoutes(options.runs, limits));
   app.route("/", playground());
   app.notFound(onNotFound);
   app.onError(onError);

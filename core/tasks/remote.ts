@@ -10,6 +10,7 @@ import type { DrawResult } from "./draw.ts";
 import { type DrawInput, parseDrawInput } from "./draw_input.ts";
 import { type DrawState, foldDraw } from "./draw_state.ts";
 import type { LoadOptions, ModelInfo, ThreadCalls } from "./thread_handlers.ts";
+import type { Delta } from "./task.ts";
 import { Semaphore } from "./turns.ts";
 
 export interface InferenceOptions extends LoadOptions {
@@ -35,7 +36,20 @@ export interface FinishedDraw extends DrawResult {
   readonly seconds: number;
 }
 
+/** A draw step by step, for whoever keeps its state; takes its turns with all other draws. */
+export interface RemoteSteps {
+  /** @throws {UnmaskError} what the task's `start` refuses */
+  start(input: DrawInput): Promise<DrawState>;
+  open(state: DrawState): Promise<{ step(): Promise<Delta | null>; close(): Promise<void> }>;
+  result(state: DrawState): Promise<DrawResult>;
+  decode(ids: Uint16Array): Promise<Picture>;
+  /** See core/model/mean_code.ts. */
+  meanCode(): Promise<number>;
+}
+
 export interface RemoteInference {
+  /** Absent: this inference gives whole pictures only, and no run can be worked on. */
+  readonly steps?: RemoteSteps;
   /** What is used and loaded, as of the last draw that finished. */
   readonly info: ModelInfo;
   /**
@@ -81,6 +95,25 @@ class Remote implements RemoteInference {
     this.#info = info;
     this.#slots = new Semaphore(slots);
   }
+
+  readonly steps: RemoteSteps = {
+    start: (input) => this.#thread.call("start", input),
+    open: async (state) => {
+      const stepper = await this.#turn.hold(() => this.#thread.call("open", state));
+      return {
+        step: () => this.#turn.hold(() => this.#thread.call("step", stepper)),
+        // A dead thread has nothing left to close.
+        close: () => this.#thread.call("close", stepper).catch(() => undefined),
+      };
+    },
+    result: async (state) => {
+      const result = await this.#turn.hold(() => this.#thread.call("result", state));
+      this.#info = { ...this.#info, loaded: await this.#thread.call("loaded") };
+      return result;
+    },
+    decode: (ids) => this.#turn.hold(() => this.#thread.call("decode", ids)),
+    meanCode: () => this.#thread.call("meanCode"),
+  };
 
   get info(): ModelInfo {
     return this.#info;

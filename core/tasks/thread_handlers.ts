@@ -12,7 +12,8 @@ import { UnmaskError } from "../errors.ts";
 import type { Part } from "../model/layout.ts";
 import { parseLexicon } from "../model/lexicon.ts";
 import { openModel } from "../model/model.ts";
-import type { LoadedGraph, Model } from "../model/types.ts";
+import { meanCode } from "../model/mean_code.ts";
+import type { LoadedGraph, Model, Picture } from "../model/types.ts";
 import { createDraw, type DrawResult, type DrawTask } from "./draw.ts";
 import { DRAW_DEFAULTS, parseDrawDefaults } from "./draw_defaults.ts";
 import type { DrawInput } from "./draw_input.ts";
@@ -80,6 +81,7 @@ export class ThreadHandlers {
   #loaded: Loaded | undefined;
   #steppers = new Map<number, Stepper>();
   #lastId = 0;
+  #folder = "";
 
   constructor(load: (options: LoadOptions) => Promise<Loaded> = loadModel) {
     this.#load = load;
@@ -89,6 +91,7 @@ export class ThreadHandlers {
     load: async (options: LoadOptions): Promise<ModelInfo> => {
       if (this.#loaded !== undefined) throw new RangeError("this thread has a model already");
       this.#loaded = await this.#load(options);
+      this.#folder = options.modelFolder;
       return this.#loaded.info;
     },
     /** A run's first state; refuses what the model cannot draw. */
@@ -109,6 +112,9 @@ export class ThreadHandlers {
       this.#steppers.delete(id);
     },
     result: (state: DrawState): Promise<DrawResult> => this.#open.draw.result(state, this.#open.model),
+    /** VQ ids, none masked, to pixels. */
+    decode: (ids: Uint16Array): Promise<Picture> => this.#open.model.decode(ids),
+    meanCode: (): Promise<number> => meanCode(this.#folder),
     /** What is in memory now: graphs are loaded when they are first needed. */
     loaded: (): readonly LoadedGraph[] => this.#open.model.loaded,
   };

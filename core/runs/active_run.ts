@@ -1,0 +1,369 @@
+/**
+ * One run in a worker's hands: it takes steps when told, saves behind the loop, and never writes once its lease is lost.
+ *
+ * @module
+ */
+import { keys } from "./keys.ts";
+import type { Held, Ledger } from "./ledger.ts";
+import { type Claim, type Queue, settle, type Settled } from "./queue.ts";
+import {
+  type Control,
+  type EventBody,
+  isTerminal,
+  type Lease,
+  type Origin,
+  problemOf,
+  type RunOutput,
+  type RunRecord,
+} from "./record.ts";
+import { mergeCounts, stepsWithin } from "./state/budget.ts";
+import { type Kind, pictureOf } from "./state/kind.ts";
+import type { EncodeOutput, OpenSteps, StepEngine, StepResult } from "./step_engine.ts";
+import { readState, stageState, stageUntilDone } from "./stored_state.ts";
+import type { Commit, Entry } from "./store/types.ts";
+import { UnmaskError } from "../errors.ts";
+
+export interface ActiveRunParts {
+  readonly ledger: Ledger;
+  readonly queue: Queue;
+  readonly engine: StepEngine;
+  readonly encode: EncodeOutput;
+}
+
+/** Measured, in ms; undefined: not yet. */
+export interface Pace {
+  /** One step of this run, the turns of others in between included. */
+  perStep(): number | undefined;
+  /** From the last step to the saved result. */
+  tail(): number;
+}
+
+/** Name of the blob that holds a run's picture file. */
+export const RESULT = "result";
+
+/** What a turn led to: another may follow, the run has left the worker, or its result is due. */
+export type Turn = "more" | "gone" | "result";
+
+export class ActiveRun {
+  readonly kind: Kind;
+  readonly #parts: ActiveRunParts;
+  #held: Held;
+  #lease: Entry<Lease>;
+  #state: unknown;
+  #steps: OpenSteps | undefined;
+  #lost = false;
+  /** Events since the last durable snapshot. */
+  #unsaved: EventBody[] = [];
+  #merges: RunRecord["merges"];
+  /** Writes of this run, one after another: each needs the versions that the one before it made. */
+  #writing: Promise<void> = Promise.resolve();
+  #saveQueued = false;
+  /** Takes no turns: its result is being saved. */
+  resting = false;
+  /** The last turn computed a step. */
+  stepped = false;
+  #control: Control;
+  /** Raised by every word from outside, so that a read that began before it cannot undo it. */
+  #told = 0;
+
+  constructor(claim: Claim, kind: Kind, parts: ActiveRunParts) {
+    this.kind = kind;
+    this.#parts = parts;
+    this.#held = { record: claim.record, version: claim.version };
+    this.#lease = claim.lease;
+    this.#merges = claim.record.merges;
+    this.#control = claim.control;
+  }
+
+  get record(): RunRecord {
+    return this.#held.record;
+  }
+
+  get lost(): boolean {
+    return this.#lost;
+  }
+
+  /** One step at most. Throws what the engine throws. */
+  async turn(pace: Pace): Promise<Turn> {
+    this.stepped = false;
+    if (this.#lost) return "gone";
+    const settled = settle(this.#progressed(), this.control, this.#parts.ledger.now());
+    if (settled !== null) {
+      await this.#leave(settled);
+      return "gone";
+    }
+    if (this.#state === undefined) {
+      this.#state = await this.#begin();
+      return this.kind.done(this.#state) ? "result" : "more";
+    }
+    if (this.kind.done(this.#state)) return "result";
+    await this.#keepBudget(pace);
+    // Beside the step, so that the loop waits for no store; the watch of the worker may be slower.
+    void this.#readControl();
+    this.#steps ??= await this.#parts.engine.open(this.record.task, this.#state);
+    const delta = await this.#steps.step();
+    if (delta === null) throw new Error("the stepper ended before its state");
+    this.#state = this.kind.fold(this.#state, delta);
+    this.stepped = true;
+    const progress = this.kind.progress(this.#state);
+    this.#unsaved.push({ type: "run.step", data: { ...progress, revealed: delta.positions.length } });
+    this.#saveBehind();
+    return this.kind.done(this.#state) ? "result" : "more";
+  }
+
+  get control(): Control {
+    return this.#control;
+  }
+
+  /** A cancel is never taken back, however late an older word arrives. */
+  tell(control: Control): void {
+    this.#told++;
+    this.#control = this.#control.cancel === true ? { ...control, cancel: true } : control;
+  }
+
+  async #readControl(): Promise<void> {
+    const { owner, id } = this.record;
+    const told = this.#told;
+    const entry = await this.#parts.ledger.store.get<Control>(keys.control(owner, id)).catch(() => null);
+    if (entry !== null && told === this.#told) this.tell(entry.value);
+  }
+
+  /** The first state, from the last snapshot if there is one. Says which numerics take part. */
+  async #begin(): Promise<unknown> {
+    const { engine, ledger } = this.#parts;
+    const { record } = this;
+    const known = record.fingerprints;
+    const exact = record.exact && (known.length === 0 || known.at(-1) === engine.fingerprint);
+    if (!exact && record.require_exact && known.at(-1) !== engine.fingerprint) {
+      throw new UnmaskError({
+        code: "numerics_differ",
+        message: "this worker computes with other numerics than the run began with, and the run asks for exactness",
+        fix: "start a worker like the first one, or the run without require_exact",
+        status: 409,
+      });
+    }
+    const stored = await readState(ledger.store, keys.state(record.owner, record.id), record.owner, record.id);
+    const state = stored === null ? await this.#first() : this.kind.decode(stored);
+    if (known.at(-1) !== engine.fingerprint) {
+      this.#held = { ...this.#held, record: { ...record, fingerprints: [...known, engine.fingerprint], exact } };
+    }
+    return state;
+  }
+
+  async #first(): Promise<unknown> {
+    const { engine, ledger } = this.#parts;
+    const { record } = this;
+    const fresh = await engine.start(record.task, record.input);
+    if (record.origin === null) return fresh;
+    const stored = await readState(ledger.store, keys.origin(record.owner, record.id), record.owner, record.id);
+    if (stored === null) throw originMissing();
+    return branch(this.kind, fresh, this.kind.decode(stored), record.origin);
+  }
+
+  /** Merges the counts to come if the time left is short; durable before any merged step runs. */
+  async #keepBudget(pace: Pace): Promise<void> {
+    const { budget_ms, created_at } = this.record;
+    const perStep = pace.perStep();
+    if (budget_ms === null || perStep === undefined || this.kind.picture === undefined) return;
+    const picture = pictureOf(this.kind);
+    const counts = picture.counts(this.#state);
+    const left = created_at + budget_ms - this.#parts.ledger.now();
+    const steps = stepsWithin(left, perStep, pace.tail());
+    if (steps >= counts.length) return;
+    const merged = mergeCounts(counts, steps);
+    const { step } = this.kind.progress(this.#state);
+    await this.#steps?.close();
+    this.#steps = undefined;
+    this.#state = picture.withCounts(this.#state, merged);
+    this.#merges = [...this.#merges, { step, counts: [...merged] }];
+    this.#unsaved.push({ type: "run.budget", data: { step, counts: merged } });
+    await this.save();
+  }
+
+  /** Queues one save behind the loop; steps that come before it starts are in it: newest wins. */
+  #saveBehind(): void {
+    if (this.#saveQueued) return;
+    this.#saveQueued = true;
+    this.#after(() => {
+      this.#saveQueued = false;
+      return this.#commitSnapshot();
+    });
+  }
+
+  /** The newest state, durable when this settles. */
+  async save(): Promise<void> {
+    await this.#after(() => this.#commitSnapshot());
+  }
+
+  async #commitSnapshot(): Promise<void> {
+    if (this.#lost || this.#unsaved.length === 0) return;
+    const events = this.#unsaved;
+    this.#unsaved = [];
+    const progressed = this.#progressed();
+    const state = await this.#stageState(progressed);
+    const { record, sets } = this.#parts.ledger.next(progressed, { attempts: 0, error: null }, events);
+    await this.#commit(record, sets, [state]);
+  }
+
+  /** The record with what the state says, not yet written. */
+  #progressed(): RunRecord {
+    if (this.#state === undefined) return this.record;
+    return { ...this.record, ...this.kind.progress(this.#state), merges: this.#merges };
+  }
+
+  async #stageState(record: RunRecord): Promise<Commit> {
+    if (this.#state === undefined) return {};
+    const key = keys.state(record.owner, record.id);
+    return await stageState(this.#parts.ledger.store, key, record, this.kind.encode(this.#state));
+  }
+
+  /** Under the fence: lease and record as this worker last wrote them, or nothing. */
+  async #commit(record: RunRecord, sets: Commit["sets"], more: readonly Commit[]): Promise<void> {
+    const version = await this.#parts.ledger.write(record, {
+      checks: [
+        { key: keys.run(record.owner, record.id), version: this.#held.version },
+        { key: this.#lease.key, version: this.#lease.version },
+        ...more.flatMap(({ checks = [] }) => checks),
+      ],
+      sets: [...sets ?? [], ...more.flatMap(({ sets = [] }) => sets)],
+      deletes: more.flatMap(({ deletes = [] }) => deletes),
+    });
+    if (version === null) this.#lost = true;
+    else this.#held = { record, version };
+  }
+
+  /** Gives the lease up with the next state, the newest snapshot and `more`. */
+  async #leave({ changes, events }: Settled, ...more: readonly Commit[]): Promise<void> {
+    await this.#after(async () => {
+      if (this.#lost) return;
+      const unsaved = this.#unsaved;
+      this.#unsaved = [];
+      const progressed = this.#progressed();
+      const state = await this.#stageState(progressed);
+      const { record, sets } = this.#parts.ledger.next(progressed, changes, [...unsaved, ...events]);
+      await this.#commit(record, sets, [state, ...more, { deletes: [this.#lease.key] }]);
+    });
+    await this.close();
+  }
+
+  /** The picture; the engine's last call for this run. */
+  async result(): Promise<StepResult> {
+    const result = await this.#parts.engine.result(this.record.task, this.#state);
+    await this.close();
+    return result;
+  }
+
+  /** Saves the result and ends the run, unless a cancel came first. */
+  async finish(result: StepResult): Promise<void> {
+    const { encode, ledger } = this.#parts;
+    const bytes = await encode(result.picture);
+    await this.settled();
+    if (this.#lost) return;
+    if (this.control.cancel === true) {
+      const cancelled = settle(this.#progressed(), this.control, 0);
+      if (cancelled !== null) return await this.#leave(cancelled);
+    }
+    const media = "image/png";
+    const staged = await stageUntilDone(ledger.store, this.record, RESULT, bytes, media);
+    const output: RunOutput = {
+      blob: RESULT,
+      sha256: staged.head.sha256,
+      media_type: media,
+      bytes: bytes.length,
+      width: result.picture.width,
+      height: result.picture.height,
+      prompt_tokens: result.promptTokens,
+      image_tokens: result.imageTokens,
+    };
+    const { step, steps } = this.kind.progress(this.#state);
+    await this.#leave({
+      changes: { state: "succeeded", output, attempts: 0, error: null },
+      events: [{ type: "run.succeeded", data: { step, steps, output } }],
+    }, staged);
+  }
+
+  /** What the engine threw: an answer that will not change ends the run; anything else is tried again elsewhere. */
+  async fail(thrown: unknown): Promise<void> {
+    await this.close();
+    if (this.#lost) return;
+    const error = problemOf(thrown);
+    if (thrown instanceof UnmaskError && thrown.status < 500 && thrown.code !== "numerics_differ") {
+      await this.#leave({ changes: { state: "failed", error }, events: [{ type: "run.failed", data: { error } }] });
+      return;
+    }
+    await this.#handBack("step_failed", error);
+  }
+
+  /** Graceful stop: save, and let another worker go on at once. */
+  async handBack(): Promise<void> {
+    await this.close();
+    await this.#handBack("worker_stops", this.record.error);
+  }
+
+  async #handBack(reason: "worker_stops" | "step_failed", error: RunRecord["error"]): Promise<void> {
+    await this.save();
+    await this.#after(async () => {
+      if (this.#lost) return;
+      const { queue } = this.#parts;
+      const held = reason === "worker_stops" ? { ...this.#held, record: { ...this.record, attempts: 0 } } : this.#held;
+      const wait = reason === "worker_stops" ? 0 : queue.waitAfter(held.record.attempts + 1);
+      await queue.requeue(held, this.#lease, wait, error, reason);
+      this.#lost = true;
+    });
+  }
+
+  /** Renews the lease. */
+  async beat(): Promise<void> {
+    await this.#after(async () => {
+      if (this.#lost || isTerminal(this.record.state) || this.record.state !== "running") return;
+      const lease = await this.#parts.queue.beat(this.#lease);
+      if (lease === null) this.#lost = true;
+      else this.#lease = lease;
+    });
+  }
+
+  /** Writes nothing from now on. */
+  abandon(): void {
+    this.#lost = true;
+  }
+
+  /** Closes the stepper; the state stays, so that the next turn can open it again. */
+  async close(): Promise<void> {
+    const steps = this.#steps;
+    this.#steps = undefined;
+    await steps?.close().catch(() => undefined);
+  }
+
+  /** Everything written so far is known to be durable, or lost. */
+  async settled(): Promise<void> {
+    await this.#writing;
+  }
+
+  /** The first failure of a write that was made behind the loop; the worker hands the run back for it. */
+  failure: unknown;
+
+  #after(work: () => Promise<void>): Promise<void> {
+    const done = this.#writing.then(work);
+    this.#writing = done.catch((error: unknown) => {
+      this.failure ??= error;
+    });
+    return done;
+  }
+}
+
+/** A fork's or redraw's first state. */
+function branch(kind: Kind, fresh: unknown, parent: unknown, origin: Origin): unknown {
+  const picture = pictureOf(kind);
+  return origin.kind === "fork"
+    ? picture.fork(fresh, parent, origin.step)
+    : picture.redraw(fresh, parent, Uint32Array.from(origin.positions ?? []));
+}
+
+function originMissing(): UnmaskError {
+  return new UnmaskError({
+    code: "origin_missing",
+    message: "the state that this run was to begin from is gone",
+    fix: "fork or redraw again from a run that is still there",
+    status: 410,
+  });
+}

@@ -1,0 +1,32 @@
+/**
+ * What a run would cost, before it is one.
+ *
+ * @module
+ */
+import { keys } from "./keys.ts";
+import type { Runs } from "./service.ts";
+import { kindOf } from "./state/kind.ts";
+import type { StepEngine } from "./step_engine.ts";
+
+export interface Estimate {
+  readonly steps: number;
+  /** Tokens that the run reveals. */
+  readonly tokens: number;
+  /** From the measured speed, waiting excluded; null while nothing was measured. */
+  readonly seconds: number | null;
+}
+
+/** @throws {UnmaskError} what the task refuses */
+export async function estimate(runs: Runs, engine: StepEngine, task: string, input: unknown): Promise<Estimate> {
+  const kind = kindOf(runs.kinds, task);
+  const seeded = typeof input === "object" && input !== null ? { seed: 0, ...input } : input;
+  const state = await engine.start(task, kind.parse(seeded));
+  const { steps } = kind.progress(state);
+  const tokens = kind.picture?.sequence(state).ids.length ?? 0;
+  const entry = await runs.ledger.store.get<{ fingerprint: string; step_ms: number; tail_ms: number }>(
+    keys.rate(task),
+  );
+  const rate = entry?.value.fingerprint === engine.fingerprint ? entry.value : undefined;
+  const seconds = rate === undefined ? null : Number(((steps * rate.step_ms + rate.tail_ms) / 1000).toFixed(3));
+  return { steps, tokens, seconds };
+}

@@ -1,0 +1,92 @@
+/**
+ * A run's events in order, from any number on, until the run has ended: by whatever process, in whatever process.
+ *
+ * @module
+ */
+import { keys } from "./keys.ts";
+import type { Ledger } from "./ledger.ts";
+import { isTerminal, parseRecord, type RunEvent } from "./record.ts";
+import { listAll } from "./store/types.ts";
+
+/** Yields events after `after`; null each `beat` ms without one, so that a caller can say that it is still there. */
+export async function* follow(
+  ledger: Ledger,
+  owner: string,
+  id: string,
+  after: number,
+  signal: AbortSignal,
+  beat = 10_000,
+): AsyncGenerator<RunEvent | null> {
+  let last = after;
+  // Ended by whoever stops reading, too: a watch may never outlive its reader.
+  const watching = new AbortController();
+  const stop = () => watching.abort();
+  if (signal.aborted) return;
+  signal.addEventListener("abort", stop, { once: true });
+  const changes = ledger.store.watch([keys.run(owner, id)], watching.signal)[Symbol.asyncIterator]();
+  let next: Promise<IteratorResult<unknown>> | undefined;
+  try {
+    while (!signal.aborted) {
+      next ??= changes.next();
+      const changed = await within(next, beat);
+      if (changed === null) {
+        yield null;
+        continue;
+      }
+      next = undefined;
+      if (changed.done === true) return;
+      const record = await ledger.read(owner, id);
+      if (record === null) return;
+      if (record.record.sequence <= last) {
+        if (isTerminal(record.record.state)) return;
+        continue;
+      }
+      for await (const event of eventsAfter(ledger, owner, id, last)) {
+        yield event;
+        last = event.sequence;
+      }
+      if (isTerminal(record.record.state) && last >= record.record.sequence) return;
+    }
+  } finally {
+    signal.removeEventListener("abort", stop);
+    watching.abort();
+    await changes.return?.();
+  }
+}
+
+/** Events after number `after`, as they are now. */
+export async function* eventsAfter(
+  ledger: Ledger,
+  owner: string,
+  id: string,
+  after: number,
+): AsyncGenerator<RunEvent> {
+  const prefix = keys.eventsOf(owner, id);
+  for await (const entry of listAll<RunEvent>(ledger.store, { prefix, start: [...prefix, after + 1] })) {
+    yield entry.value;
+  }
+}
+
+/** Waits until the run has ended. @returns its last record, or null if it is not there */
+export async function ended(ledger: Ledger, owner: string, id: string, signal: AbortSignal) {
+  for await (const [entry] of ledger.store.watch([keys.run(owner, id)], signal)) {
+    if (entry === null || entry === undefined) return null;
+    const record = parseRecord(entry.value);
+    if (isTerminal(record.state)) return record;
+  }
+  return null;
+}
+
+async function within<T>(promise: Promise<T>, milliseconds: number): Promise<T | null> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  try {
+    return await Promise.race([
+      promise,
+      new Promise<null>((resolve) => {
+        timer = setTimeout(() => resolve(null), milliseconds);
+      }),
+    ]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * A store, a worker over an inference thread, and the runs of both: what `deno task start` has inside and
+ * `deno task worker` is.
+ *
+ * @module
+ */
+import { mkdir } from "node:fs/promises";
+import { dirname } from "node:path";
+import { UnmaskError } from "../errors.ts";
+import type { RemoteInference } from "../tasks/remote.ts";
+import { Ledger } from "./ledger.ts";
+import { Retention } from "./retention.ts";
+import { Runs } from "./service.ts";
+import { drawKind } from "./state/draw_kind.ts";
+import type { EncodeOutput, StepEngine } from "./step_engine.ts";
+import { openStore } from "./store/open.ts";
+import type { StoreInfo } from "./store/types.ts";
+import { threadEngine } from "./thread_engine.ts";
+import { Dispatcher } from "./webhooks/dispatcher.ts";
+import { NO_WEBHOOKS, type WebhookConfig } from "./webhooks/endpoint.ts";
+import { makeOutbox } from "./webhooks/outbox.ts";
+import { Worker, type WorkerOptions } from "./worker.ts";
+
+/** Where runs are kept when nobody says: one file, for one process. */
+export const DEFAULT_STORE = ".unmask/runs.db";
+
+/** Ms between two sweeps. */
+const SWEEP = 600_000;
+
+export const KINDS = [drawKind];
+
+export interface HouseOptions extends Partial<Pick<WorkerOptions, "id" | "slots" | "lease" | "poll" | "log">> {
+  readonly inference: RemoteInference;
+  readonly modelFolder: string;
+  /** A file, the address of a KV Connect server, or `:memory:`. */
+  readonly store: string;
+  readonly encode: EncodeOutput;
+  /** Whom this server tells of runs; without it, only the addresses that a run names with its own secrets. */
+  readonly webhooks?: WebhookConfig;
+}
+
+export interface House {
+  readonly runs: Runs;
+  readonly engine: StepEngine;
+  readonly worker: Worker;
+  readonly store: StoreInfo;
+  /** Finishes the steps at work, saves, hands the leases back, closes the store. The inference stays open. */
+  close(): Promise<void>;
+}
+
+/** @throws {UnmaskError} what opening the store refuses; `no_steps` for an inference that gives whole pictures only */
+export async function openHouse(options: HouseOptions): Promise<House> {
+  const { inference, modelFolder, store: where, encode, webhooks = NO_WEBHOOKS, ...rest } = options;
+  const { steps } = inference;
+  if (steps === undefined) {
+    throw new UnmaskError({
+      code: "no_steps",
+      message: "this inference gives whole pictures only",
+      fix: "open a model of this machine",
+      status: 501,
+    });
+  }
+  if (where !== ":memory:" && !/^https?:/.test(where)) await mkdir(dirname(where), { recursive: true });
+  const store = await openStore(where);
+  try {
+    const dispatcher = new Dispatcher({ store, config: webhooks });
+    const ledger = new Ledger(store, { outbox: makeOutbox(webhooks, () => dispatcher.wake()) });
+    const engine = await threadEngine(inference.info, steps, modelFolder);
+    const worker = new Worker({ ledger, engine, kinds: KINDS, encode, ...rest });
+    const runs = new Runs({
+      ledger,
+      kinds: KINDS,
+      webhooks,
+      check: async (task, input) => void await engine.start(task, input),
+      onQueued: () => worker.wake(),
+      onControl: (id, control) => worker.obey(id, control),
+    });
+    const retention = new Retention(ledger);
+    const sweep = () =>
+      void retention.sweep().catch((error: unknown) => rest.log?.({ event: "sweep", cause: String(error) }));
+    const timer = setInterval(sweep, SWEEP);
+    worker.start();
+    const stop = new AbortController();
+    const sending = dispatcher.run(stop.signal);
+    const close = async () => {
+      clearInterval(timer);
+      await worker.stop();
+      stop.abort();
+      await sending;
+      await store.close();
+    };
+    return { runs, engine, worker, store: store.info, close };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}

@@ -1,0 +1,379 @@
+/**
+ * Runs as the doors see them: asked for, looked at, and controlled. Needs a store and no engine.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { UnmaskError } from "../errors.ts";
+import { RESULT } from "./active_run.ts";
+import { keys, newRunId, newWriteId } from "./keys.ts";
+import { type Held, land, type Ledger } from "./ledger.ts";
+import { placeKey, placeWrite, rankOf, settle, type Settled } from "./queue.ts";
+import { type Control, isTerminal, type Origin, parseRecord, type RunRecord } from "./record.ts";
+import type { CreateRequest, ForkRequest, RedrawRequest } from "./run_request.ts";
+import { type Kind, kindOf, pictureOf } from "./state/kind.ts";
+import { readState, stageState } from "./stored_state.ts";
+import { readBlob } from "./store/blobs.ts";
+import type { Commit, Write } from "./store/types.ts";
+import { NO_WEBHOOKS, parseRunWebhooks, type WebhookConfig } from "./webhooks/endpoint.ts";
+
+export interface RunsOptions {
+  readonly ledger: Ledger;
+  readonly kinds: readonly Kind[];
+  /** Refuses what the model cannot do before a run is accepted; a front without an engine has none. */
+  readonly check?: (task: string, input: unknown) => Promise<void>;
+  /** Told when something is queued, so that a worker in this process need not poll for it. */
+  readonly onQueued?: () => void;
+  /** Told what was asked of a run, so that a worker in this process obeys at once. */
+  readonly onControl?: (id: string, control: Control) => void;
+  /** What signs for webhooks that a run names without secrets. */
+  readonly webhooks?: WebhookConfig;
+  /** How long an idempotency key is kept, in ms. @default {1 day} */
+  readonly idempotency?: number;
+}
+
+export interface Accepted {
+  readonly record: RunRecord;
+  /** An earlier request with the same idempotency key made it. */
+  readonly attached: boolean;
+}
+
+type Options = Omit<ForkRequest, "step" | "input">;
+
+export class Runs {
+  readonly #options: RunsOptions;
+
+  constructor(options: RunsOptions) {
+    this.#options = options;
+  }
+
+  get ledger(): Ledger {
+    return this.#options.ledger;
+  }
+
+  get kinds(): readonly Kind[] {
+    return this.#options.kinds;
+  }
+
+  /** @throws {UnmaskError} `task_unknown`, `idempotency_key_reused` (422), what the task refuses */
+  async create(owner: string, request: CreateRequest, idempotencyKey?: string): Promise<Accepted> {
+    const { task, input, ...options } = request;
+    return await this.#accept(owner, task, input, options, null, request, idempotencyKey);
+  }
+
+  /** A run from step `step` of another, with changes to its input. @throws `fork_out_of_range`, `run_not_found` */
+  async fork(owner: string, id: string, request: ForkRequest, idempotencyKey?: string): Promise<Accepted> {
+    const { step, input, ...options } = request;
+    const { record, bytes } = await this.#parent(owner, id);
+    const kind = kindOf(this.kinds, record.task);
+    pictureOf(kind);
+    const parent = kind.decode(bytes);
+    const changed = { ...record.input, ...input };
+    if (kind.progress(parent).step < step) {
+      throw new UnmaskError({
+        code: "fork_out_of_range",
+        message: `this run has done ${kind.progress(parent).step} steps`,
+        fix: "fork at a step that the run has done",
+        param: "step",
+      });
+    }
+    const origin: Origin = { kind: "fork", run: id, step };
+    return await this.#accept(owner, record.task, changed, options, { origin, bytes }, [id, request], idempotencyKey);
+  }
+
+  /** A run that redraws `positions` of a finished one. @throws `redraw_too_early`, `region_empty`, `run_not_found` */
+  async redraw(
+    owner: string,
+    id: string,
+    request: RedrawRequest,
+    region: (side: number) => Promise<Uint32Array>,
+    idempotencyKey?: string,
+  ): Promise<Accepted> {
+    const { boxes: _, mask: __, input, ...options } = request;
+    const { record, bytes } = await this.#parent(owner, id);
+    const kind = kindOf(this.kinds, record.task);
+    const picture = pictureOf(kind);
+    const parent = kind.decode(bytes);
+    const positions = await region(Math.sqrt(picture.sequence(parent).ids.length));
+    // Refuses here what the worker would refuse later.
+    picture.redraw(parent, parent, positions);
+    const seed = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
+    const changed = { ...record.input, seed, ...input };
+    const origin: Origin = { kind: "redraw", run: id, step: record.step, positions: [...positions] };
+    return await this.#accept(owner, record.task, changed, options, { origin, bytes }, [id, request], idempotencyKey);
+  }
+
+  async #parent(owner: string, id: string): Promise<{ record: RunRecord; bytes: Uint8Array }> {
+    const { record } = await this.#held(owner, id);
+    const bytes = await readState(this.ledger.store, keys.state(owner, id), owner, id);
+    if (bytes !== null) return { record, bytes };
+    throw new UnmaskError({
+      code: "run_not_begun",
+      message: "this run has done no step yet",
+      fix: "wait for its first step, or start a new run",
+      status: 409,
+    });
+  }
+
+  async #accept(
+    owner: string,
+    task: string,
+    input: CreateRequest["input"],
+    options: Options,
+    from: { readonly origin: Origin; readonly bytes: Uint8Array } | null,
+    body: unknown,
+    idempotencyKey: string | undefined,
+  ): Promise<Accepted> {
+    const kind = kindOf(this.kinds, task);
+    const seeded = { seed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 0, ...input };
+    kind.parse(seeded);
+    parseRunWebhooks(options.webhooks ?? [], this.#options.webhooks ?? NO_WEBHOOKS);
+    const digest = createHash("sha256").update(JSON.stringify(canonical(body))).digest("hex");
+    const known = idempotencyKey === undefined ? null : await this.#attached(owner, idempotencyKey, digest);
+    if (known !== null) return known;
+    await this.#options.check?.(task, seeded);
+    const record = this.#first(owner, task, seeded, options, from?.origin ?? null);
+    const state = from === null
+      ? {}
+      : await stageState(this.ledger.store, keys.origin(owner, record.id), record, from.bytes);
+    const { record: queued, sets } = this.ledger.next(record, {}, [{ type: "run.queued", data: { task } }]);
+    const commit: Commit = {
+      checks: [{ key: keys.run(owner, queued.id), version: null }, ...state.checks ?? []],
+      sets: [...sets, placeWrite(queued), ...state.sets ?? []],
+      deletes: state.deletes ?? [],
+    };
+    const landed = await this.ledger.write(
+      queued,
+      withIdempotency(commit, owner, idempotencyKey, {
+        key: keys.idempotency(owner, idempotencyKey ?? ""),
+        value: { digest, run: queued.id },
+        expires_at: this.ledger.now() + (this.#options.idempotency ?? 86_400_000),
+      }),
+    );
+    if (landed !== null) {
+      this.#options.onQueued?.();
+      return { record: queued, attached: false };
+    }
+    const other = idempotencyKey === undefined ? null : await this.#attached(owner, idempotencyKey, digest);
+    if (other !== null) return other;
+    const own = await this.ledger.read(owner, queued.id);
+    if (own !== null) return { record: own.record, attached: false };
+    throw new UnmaskError({
+      code: "run_not_accepted",
+      message: "the store took another write first",
+      fix: "send the request again",
+      status: 503,
+    });
+  }
+
+  async #attached(owner: string, key: string, digest: string): Promise<Accepted | null> {
+    const entry = await this.ledger.store.get<{ digest: string; run: string }>(keys.idempotency(owner, key));
+    if (entry === null) return null;
+    if (entry.value.digest !== digest) {
+      throw new UnmaskError({
+        code: "idempotency_key_reused",
+        message: "this Idempotency-Key came with another body before",
+        fix: "use a new key for a new request",
+        status: 422,
+      });
+    }
+    return { record: await this.get(owner, entry.value.run), attached: true };
+  }
+
+  #first(
+    owner: string,
+    task: string,
+    input: CreateRequest["input"],
+    { priority = 5, budget_ms = null, deadline_ms = null, require_exact = false, webhooks = [] }: Options,
+    origin: Origin | null,
+  ): RunRecord {
+    const now = this.ledger.now();
+    return {
+      id: newRunId(now),
+      owner,
+      task,
+      input,
+      state: "queued",
+      priority,
+      created_at: now,
+      started_at: null,
+      finished_at: null,
+      deadline: deadline_ms === null ? null : now + deadline_ms,
+      budget_ms,
+      expires_at: null,
+      token: 0,
+      attempts: 0,
+      claims: 0,
+      sequence: 0,
+      step: 0,
+      steps: 0,
+      merges: [],
+      fingerprints: [],
+      exact: true,
+      require_exact,
+      origin,
+      place: [rankOf(priority), now],
+      output: null,
+      error: null,
+      webhooks,
+      write_id: "",
+    };
+  }
+
+  /** @throws {UnmaskError} `run_not_found` (404), also for a run of another owner */
+  async get(owner: string, id: string): Promise<RunRecord> {
+    return (await this.#held(owner, id)).record;
+  }
+
+  async #held(owner: string, id: string): Promise<Held> {
+    const held = await this.ledger.read(owner, id);
+    if (held !== null) return held;
+    throw new UnmaskError({
+      code: "run_not_found",
+      message: "there is no run of this id",
+      fix: "look for its id in GET /v1/runs",
+      param: "id",
+      status: 404,
+    });
+  }
+
+  /** Newest first. */
+  async list(
+    owner: string,
+    { limit = 20, cursor = null }: { readonly limit?: number; readonly cursor?: string | null } = {},
+  ): Promise<{ readonly records: readonly RunRecord[]; readonly cursor: string | null }> {
+    const page = await this.ledger.store.list({ prefix: keys.runsOf(owner), limit, cursor, reverse: true });
+    return { records: page.entries.map(({ value }) => parseRecord(value)), cursor: page.cursor };
+  }
+
+  /** The newest durable state's bytes; null before the first step. */
+  async state(owner: string, id: string): Promise<Uint8Array | null> {
+    await this.#held(owner, id);
+    return await readState(this.ledger.store, keys.state(owner, id), owner, id);
+  }
+
+  /** @throws `run_not_finished` (409), `run_not_found` */
+  async result(owner: string, id: string): Promise<{ readonly record: RunRecord; readonly bytes: Uint8Array }> {
+    const { record } = await this.#held(owner, id);
+    const blob = record.state === "succeeded"
+      ? await readBlob(this.ledger.store, { owner, run: id, name: RESULT })
+      : null;
+    if (blob !== null) return { record, bytes: blob.bytes };
+    const over = isTerminal(record.state);
+    throw new UnmaskError({
+      code: over ? "run_without_result" : "run_not_finished",
+      message: over ? `this run is ${record.state} and has no result` : `this run is ${record.state}`,
+      fix: over ? "fork it at its last step, or start it again" : "wait for it, or follow its events",
+      status: 409,
+    });
+  }
+
+  /** The step in flight is the last. A run that has ended stays as it is. */
+  async cancel(owner: string, id: string): Promise<RunRecord> {
+    return await this.#ask(owner, id, { cancel: true });
+  }
+
+  /** @throws `run_over` (409) */
+  async pause(owner: string, id: string): Promise<RunRecord> {
+    const record = await this.#ask(owner, id, { pause: true });
+    if (!isTerminal(record.state)) return record;
+    throw runOver(record);
+  }
+
+  /** @throws `run_over` (409) */
+  async resume(owner: string, id: string): Promise<RunRecord> {
+    for (;;) {
+      const held = await this.#held(owner, id);
+      const { record } = held;
+      if (isTerminal(record.state)) throw runOver(record);
+      await this.#control(owner, id, { pause: false });
+      if (record.state !== "paused") {
+        // A worker may be about to obey the pause: then this was too early, and the run is looked at again.
+        const again = await this.#held(owner, id);
+        if (again.record.state !== "paused") return again.record;
+        continue;
+      }
+      const place: [number, number] = [rankOf(record.priority), record.created_at];
+      const { record: after, sets } = this.ledger.next(record, { state: "queued", place }, [
+        { type: "run.resumed", data: { step: record.step } },
+      ]);
+      const landed = await this.ledger.write(after, {
+        checks: [{ key: keys.run(owner, id), version: held.version }],
+        sets: [...sets, placeWrite(after)],
+      });
+      if (landed === null) continue;
+      this.#options.onQueued?.();
+      return after;
+    }
+  }
+
+  async #ask(owner: string, id: string, control: Control): Promise<RunRecord> {
+    for (;;) {
+      const held = await this.#held(owner, id);
+      const { record } = held;
+      if (isTerminal(record.state) || (control.pause === true && record.state === "paused")) return record;
+      await this.#control(owner, id, control);
+      if (record.state === "running") {
+        // The worker that holds it obeys at its next step, and so does whoever holds it after that worker.
+        const again = await this.#held(owner, id);
+        if (again.record.state === "running" || isTerminal(again.record.state)) return again.record;
+        continue;
+      }
+      const settled = settle(record, control, Number.NEGATIVE_INFINITY);
+      if (settled === null) return record;
+      const after = await this.#settleWaiting(held, settled);
+      if (after !== null) return after;
+    }
+  }
+
+  async #settleWaiting({ record, version }: Held, { changes, events }: Settled): Promise<RunRecord | null> {
+    const { record: after, sets } = this.ledger.next(record, changes, events);
+    const place = placeKey(record);
+    const landed = await this.ledger.write(after, {
+      checks: [{ key: keys.run(record.owner, record.id), version }],
+      sets,
+      deletes: place === null ? [] : [place],
+    });
+    return landed === null ? null : after;
+  }
+
+  async #control(owner: string, id: string, change: Control): Promise<void> {
+    const key = keys.control(owner, id);
+    for (;;) {
+      const entry = await this.ledger.store.get<Control & { write_id: string }>(key);
+      const value = { ...entry?.value, ...change, write_id: newWriteId() };
+      const checks = [{ key, version: entry?.version ?? null }];
+      if (await land(this.ledger.store, { checks, sets: [{ key, value }] }, key, value.write_id) === null) continue;
+      this.#options.onControl?.(id, value);
+      return;
+    }
+  }
+}
+
+function withIdempotency(commit: Commit, owner: string, key: string | undefined, write: Write): Commit {
+  if (key === undefined) return commit;
+  return {
+    ...commit,
+    checks: [...commit.checks ?? [], { key: keys.idempotency(owner, key), version: null }],
+    sets: [...commit.sets ?? [], write],
+  };
+}
+
+/** The same value with the names of every object in order: two bodies that say the same have one digest. */
+function canonical(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(canonical);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).filter(([, item]) => item !== undefined).toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, item]) => [name, canonical(item)]),
+  );
+}
+
+function runOver({ state }: RunRecord): UnmaskError {
+  return new UnmaskError({
+    code: "run_over",
+    message: `this run is ${state}`,
+    fix: "fork it, or start a new one",
+    status: 409,
+  });
+}

@@ -1,0 +1,35 @@
+/**
+ * What a worker asks of whatever computes: a task's first state, steps from any state, and the result. The embedded one
+ * is the inference thread; tests and benches put a table or a sleep in its place.
+ *
+ * @module
+ */
+import type { Picture } from "../model/types.ts";
+import type { Delta } from "../tasks/task.ts";
+
+export interface OpenSteps {
+  step(): Promise<Delta | null>;
+  close(): Promise<void>;
+}
+
+export interface StepResult {
+  readonly picture: Picture;
+  readonly promptTokens: number;
+  readonly imageTokens: number;
+}
+
+export interface StepEngine {
+  /** See state/fingerprint.ts. */
+  readonly fingerprint: string;
+  /** @throws {UnmaskError} with a status below 500 for what the model cannot do: trying again would not help */
+  start(task: string, input: unknown): Promise<unknown>;
+  open(task: string, state: unknown): Promise<OpenSteps>;
+  result(task: string, state: unknown): Promise<StepResult>;
+  /** VQ ids, none masked, to pixels. */
+  decode(ids: Uint16Array): Promise<Picture>;
+  /** The code nearest the codebook's mean. */
+  meanCode(): Promise<number>;
+}
+
+/** Pixels to a file's bytes, the same bytes for the same pixels. */
+export type EncodeOutput = (picture: Picture) => Promise<Uint8Array>;

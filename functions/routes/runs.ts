@@ -1,0 +1,213 @@
+/**
+ * The native routes: `/v1/runs`. Every run can be looked at, followed, paused, cancelled, branched and redrawn by the key
+ * that made it.
+ *
+ * @module
+ */
+import { type Context, Hono } from "hono";
+import { UnmaskError } from "../../core/errors.ts";
+import type { Picture } from "../../core/model/types.ts";
+import { estimate } from "../../core/runs/estimate.ts";
+import { ended } from "../../core/runs/follow.ts";
+import { pictureAt, timelineOf } from "../../core/runs/preview.ts";
+import { isTerminal, type RunRecord } from "../../core/runs/record.ts";
+import {
+  createSchema,
+  forkSchema,
+  parseRequest,
+  type RedrawRequest,
+  redrawSchema,
+} from "../../core/runs/run_request.ts";
+import type { Accepted, Runs } from "../../core/runs/service.ts";
+import { positionsOfBoxes, positionsOfMask } from "../../core/runs/state/region.ts";
+import type { EncodeOutput, StepEngine } from "../../core/runs/step_engine.ts";
+import { methodNotAllowed } from "../middleware/errors.ts";
+import { type Limits, readJson } from "../middleware/limits.ts";
+import { ownerOf } from "../middleware/owner.ts";
+import { type Preference, preference } from "../middleware/prefer.ts";
+import type { Environment } from "../middleware/request_id.ts";
+import { streamEvents } from "./runs_events.ts";
+import { viewOf } from "./runs_view.ts";
+
+/** What the routes are made of; `engine` is null on a front that computes nothing. */
+export interface RunsDoor {
+  readonly runs: Runs;
+  readonly engine: StepEngine | null;
+  readonly encode: EncodeOutput;
+  /** A picture file's pixels, for masks. */
+  readonly decode: (bytes: Uint8Array) => Promise<Picture>;
+  /** Pixels a side of a picture. */
+  readonly imageSize: number;
+  /** Aborts when this server stops: waiting callers and event streams end, their runs go on elsewhere. */
+  readonly closing?: AbortSignal;
+  /** Ms between two heartbeats of an event stream. */
+  readonly heartbeat?: number;
+}
+
+type Handler = (context: Context<Environment>, door: RunsDoor, id: string) => Promise<Response>;
+
+const NO_STORE = { "cache-control": "no-store" };
+
+export function runsRoutes(opening: Promise<RunsDoor>, limits: Limits): Hono<Environment> {
+  const routes = new Hono<Environment>();
+  const on = (method: "get" | "post", path: string, handler: Handler) =>
+    routes[method](path, async (context) => await handler(context, await opening, context.req.param("id") ?? ""));
+
+  on("post", "/v1/runs/estimate", async (context, door) => {
+    const { task, input } = parseRequest(createSchema, await readJson(context.req.raw, limits));
+    return context.json(await estimate(door.runs, engineOf(door), task, input), 200, NO_STORE);
+  });
+  on("post", "/v1/runs", async (context, door) => {
+    const prefer = preference(context.req.header("prefer"));
+    const request = parseRequest(createSchema, await readJson(context.req.raw, limits));
+    return await answer(context, door, prefer, await door.runs.create(ownerOf(context), request, keyOf(context)));
+  });
+  on("post", "/v1/runs/:id/fork", async (context, door, id) => {
+    const prefer = preference(context.req.header("prefer"));
+    const request = parseRequest(forkSchema, await readJson(context.req.raw, limits));
+    return await answer(context, door, prefer, await door.runs.fork(ownerOf(context), id, request, keyOf(context)));
+  });
+  on("post", "/v1/runs/:id/redraw", async (context, door, id) => {
+    const prefer = preference(context.req.header("prefer"));
+    const request = parseRequest(redrawSchema, await readJson(context.req.raw, limits));
+    const region = (side: number) => regionOf(request, door, side);
+    const accepted = await door.runs.redraw(ownerOf(context), id, request, region, keyOf(context));
+    return await answer(context, door, prefer, accepted);
+  });
+  on("get", "/v1/runs", async (context, { runs }) => {
+    const cursor = context.req.query("cursor") ?? null;
+    const page = await runs.list(ownerOf(context), { limit: limitOf(context), cursor });
+    return context.json({ object: "list", data: page.records.map(viewOf), cursor: page.cursor }, 200, NO_STORE);
+  });
+  on("get", "/v1/runs/:id", async (context, { runs }, id) => {
+    return context.json(viewOf(await runs.get(ownerOf(context), id)), 200, NO_STORE);
+  });
+  on(
+    "get",
+    "/v1/runs/:id/events",
+    (context, { runs, heartbeat, closing }, id) => streamEvents(context, runs, id, closing, heartbeat),
+  );
+  for (const action of ["cancel", "pause", "resume"] as const) {
+    on("post", `/v1/runs/:id/${action}`, async (context, { runs }, id) => {
+      const record = await runs[action](ownerOf(context), id);
+      // 202: it is asked for, and the step in flight is the last.
+      const asked = action !== "resume" && record.state === "running";
+      return context.json(viewOf(record), asked ? 202 : 200, NO_STORE);
+    });
+    routes.all(`/v1/runs/:id/${action}`, methodNotAllowed(["POST"]));
+  }
+  on("get", "/v1/runs/:id/result", async (context, { runs }, id) => {
+    const { record, bytes } = await runs.result(ownerOf(context), id);
+    return file(bytes, record.output?.media_type ?? "application/octet-stream");
+  });
+  on("get", "/v1/runs/:id/timeline", async (context, { runs }, id) => {
+    return context.json(await timelineOf(runs, ownerOf(context), id), 200, NO_STORE);
+  });
+  on("get", "/v1/runs/:id/steps/:step/image", async (context, door, id) => {
+    const step = Number(context.req.param("step"));
+    const parts = { engine: engineOf(door), encode: door.encode };
+    return file(await pictureAt(door.runs, parts, ownerOf(context), id, step), "image/png");
+  });
+  routes.all("/v1/runs", methodNotAllowed(["GET", "POST"]));
+  routes.all("/v1/runs/estimate", methodNotAllowed(["POST"]));
+  for (const path of ["fork", "redraw"]) routes.all(`/v1/runs/:id/${path}`, methodNotAllowed(["POST"]));
+  for (const path of ["", "/events", "/result", "/timeline", "/steps/:step/image"]) {
+    routes.all(`/v1/runs/:id${path}`, methodNotAllowed(["GET", "HEAD"]));
+  }
+  return routes;
+}
+
+/** The run at its end, or as it is when the caller's patience ends. A waiting caller that leaves cancels its own run. */
+async function answer(
+  context: Context<Environment>,
+  { runs, closing }: RunsDoor,
+  { wait, keep }: Preference,
+  { record, attached }: Accepted,
+): Promise<Response> {
+  const headers = {
+    ...NO_STORE,
+    location: `/v1/runs/${record.id}`,
+    ...(attached ? { "idempotent-replayed": "true" } : {}),
+  };
+  const done = (now: RunRecord) => context.json(viewOf(now), isTerminal(now.state) ? 200 : 202, headers);
+  if (wait === 0 || isTerminal(record.state)) return done(record);
+  const client = context.req.raw.signal;
+  const ends = [
+    client,
+    ...(closing === undefined ? [] : [closing]),
+    ...(wait === null ? [] : [AbortSignal.timeout(wait)]),
+  ];
+  const patience = AbortSignal.any(ends);
+  const last = await ended(runs.ledger, record.owner, record.id, patience);
+  if (last !== null) return done(last);
+  if (client.aborted) {
+    if (!keep && !attached) await runs.cancel(record.owner, record.id);
+    throw client.reason;
+  }
+  return done(await runs.get(record.owner, record.id));
+}
+
+async function regionOf(request: RedrawRequest, { decode, imageSize }: RunsDoor, side: number): Promise<Uint32Array> {
+  const factor = imageSize / side;
+  const { boxes, mask } = request;
+  if ((boxes === undefined) === (mask === undefined)) {
+    throw new UnmaskError({
+      code: "region_missing",
+      message: "a redraw takes boxes or a mask, one of the two",
+      fix: 'send boxes, such as {"boxes": [[0, 0, 128, 128]]}, or a mask in base64',
+      param: "boxes",
+    });
+  }
+  if (boxes !== undefined) return positionsOfBoxes(boxes, side, factor);
+  try {
+    return positionsOfMask(await decode(Uint8Array.fromBase64(mask ?? "")), side, factor);
+  } catch (cause) {
+    if (cause instanceof UnmaskError) throw cause;
+    throw new UnmaskError({
+      code: "mask_invalid",
+      message: "the mask is no picture of the run's own size",
+      fix: `send a picture of ${side * factor}x${side * factor} pixels in base64, light where it shall be redrawn`,
+      param: "mask",
+      cause,
+    });
+  }
+}
+
+function engineOf({ engine }: RunsDoor): StepEngine {
+  if (engine !== null) return engine;
+  throw new UnmaskError({
+    code: "no_engine",
+    message: "this server computes nothing itself",
+    fix: "ask a server that has a model",
+    status: 501,
+  });
+}
+
+/** @throws {UnmaskError} `idempotency_key_invalid` */
+function keyOf(context: Context<Environment>): string | undefined {
+  const key = context.req.header("idempotency-key");
+  if (key === undefined || (/^[\x20-\x7e]+$/.test(key) && key.length <= 255)) return key;
+  throw new UnmaskError({
+    code: "idempotency_key_invalid",
+    message: "the header Idempotency-Key is empty, too long, or holds more than plain text",
+    fix: "use 1 to 255 printable characters, such as a UUID",
+  });
+}
+
+/** @throws {UnmaskError} `limit_out_of_range` */
+function limitOf(context: Context<Environment>): number {
+  const limit = Number(context.req.query("limit") ?? 20);
+  if (Number.isInteger(limit) && limit >= 1 && limit <= 100) return limit;
+  throw new UnmaskError({
+    code: "limit_out_of_range",
+    message: "limit is no whole number from 1 to 100",
+    fix: "use 1 to 100",
+    param: "limit",
+  });
+}
+
+function file(bytes: Uint8Array, type: string): Response {
+  return new Response(new Uint8Array(bytes), {
+    headers: { "content-type": type, "cache-control": "private, no-cache" },
+  });
+}
