@@ -7,11 +7,12 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { BuiltGraph } from "../../kernels/onnx/graph.ts";
 import { UnmaskError } from "../errors.ts";
-import type { Engine, HostTensor, Session } from "../engine/types.ts";
+import type { Gpu } from "../engine/gpu.ts";
+import type { Engine, HostTensor, ResidentTensor, Session } from "../engine/types.ts";
 import { cornerRows, type Grid, gridOf, pickCells } from "./cells.ts";
 import { TOKENS } from "./chat_template.ts";
 import type { ModelConfig } from "./config.ts";
-import { drawFeeds } from "./draw_feeds.ts";
+import { allCorners, drawFeeds } from "./draw_feeds.ts";
 import { TextEmbedding } from "./embedding.ts";
 import { isStoredFolder, openStoredFolder } from "./convert/stored_folder.ts";
 import { openFolder } from "./folder.ts";
@@ -29,9 +30,18 @@ import { Lazy } from "./lazy.ts";
 import { hostFloats } from "./outputs.ts";
 import { fromPlanes, toPlanes } from "./pixels.ts";
 import { type Feeds, OpenPrompt, positionRows, PromptGroups, textPlaces } from "./prompt_cache.ts";
+import { GroupedLogits, residentCorners } from "./resident_draw.ts";
 import { groupRows, type RowGroup } from "./row_groups.ts";
 import { createTokenizer } from "./tokenizer.ts";
-import type { Model, Picture, PromptCache, PromptPictures, Tokenizer, Understanding } from "./types.ts";
+import type {
+  Model,
+  Picture,
+  PromptCache,
+  PromptPictures,
+  ResidentDrawing,
+  Tokenizer,
+  Understanding,
+} from "./types.ts";
 import { createUnderstanding } from "./understanding.ts";
 import type { TensorSource } from "./weights.ts";
 
@@ -139,6 +149,7 @@ class Network implements Model {
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
   readonly understanding: Understanding;
+  readonly resident?: ResidentDrawing;
   readonly #source: ModelSource;
   readonly #graphs: Graphs;
   readonly #embedding: TextEmbedding;
@@ -163,6 +174,8 @@ class Network implements Model {
     this.#graphs = graphs;
     this.#embedding = new TextEmbedding(config, weights);
     this.understanding = createUnderstanding({ ...source, graphs });
+    const { gpu } = engine;
+    if (gpu !== undefined) this.resident = { gpu, draw: (...args) => this.#drawResident(gpu, ...args) };
     this.#prompt = lazy("prompt", () => promptGraph(config, weights));
     this.#draw = lazy(
       `draw_${attention}`,
@@ -258,15 +271,48 @@ class Network implements Model {
   }
 
   async #drawRows(prompt: OpenPrompt, ids: Uint16Array, positions: Uint32Array, grid: Grid): Promise<Float32Array[]> {
-    const target = ids.length / 4;
-    this.#checkLength(prompt.total(target));
-    const session = prompt.source === undefined || prompt.liveSource !== undefined
-      ? await this.#draw.get()
-      : await this.#sourceDraw.get();
-    const feeds = drawFeeds(prompt, cornerRows(ids, grid, foldedRows(this.config)), pickCells(positions, grid));
+    const corners = allCorners(prompt, cornerRows(ids, grid, foldedRows(this.config)));
+    const session = await this.#drawSession(prompt, ids.length);
+    const feeds = drawFeeds(prompt, corners, pickCells(positions, grid));
     const all = await hostFloats(await session.run(feeds, ["logits"]), "logits");
     const size = positions.length * this.config.vqCodes;
     return Array.from({ length: prompt.rows }, (_, row) => all.subarray(row * size, (row + 1) * size));
+  }
+
+  async #drawResident(
+    gpu: Gpu,
+    cache: PromptCache,
+    ids: ResidentTensor,
+    positions: Uint32Array,
+    width?: number,
+  ): Promise<GroupedLogits> {
+    if (!(cache instanceof PromptGroups)) throw new RangeError("draw takes what this model's prompt() gave");
+    if (positions.length === 0) throw new RangeError("a draw on the GPU asks for at least one position");
+    const count = ids.dims[0] ?? 0;
+    const grid = gridOf(count, width);
+    const picks = pickCells(positions, grid);
+    const result = new GroupedLogits();
+    try {
+      for (const { prompt, rows } of cache.groups) {
+        const session = await this.#drawSession(prompt, count);
+        const corners = await residentCorners(gpu, prompt, ids, grid);
+        try {
+          const { logits } = await session.run(drawFeeds(prompt, corners, picks), ["logits"], ["logits"]);
+          result.add(logits, rows, positions.length * this.config.vqCodes);
+        } finally {
+          corners.release();
+        }
+      }
+      return result;
+    } catch (error) {
+      result.release();
+      throw error;
+    }
+  }
+
+  #drawSession(prompt: OpenPrompt, ids: number): Promise<Session> {
+    this.#checkLength(prompt.total(ids / 4));
+    return (prompt.source === undefined || prompt.liveSource !== undefined ? this.#draw : this.#sourceDraw).get();
   }
 
   async decode(ids: Uint16Array, width?: number): Promise<Picture> {

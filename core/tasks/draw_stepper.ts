@@ -3,15 +3,14 @@
  *
  * @module
  */
-import { type Draws, philoxDraws } from "../diffusion/draws.ts";
-import { applyFilter, FilterScratch } from "../diffusion/filter.ts";
-import { type EditMode, guide, guided, guideEdit } from "../diffusion/guidance.ts";
-import { mostConfident } from "../diffusion/order/confidence.ts";
+import type { Draws } from "../diffusion/draws.ts";
+import { type EditMode, guided } from "../diffusion/guidance.ts";
 import { fixedOrder } from "../diffusion/order/order.ts";
-import { drawBlock, logProbability, sample } from "../diffusion/sampling.ts";
+import type { OnCandidates, PickPlan } from "../diffusion/pick.ts";
 import { decay } from "../diffusion/temperature.ts";
 import type { Model, PromptCache, PromptPictures } from "../model/types.ts";
 import { type DrawState, foldDraw } from "./draw_state.ts";
+import { type Revealer, revealerFor } from "./revealer.ts";
 import { maskedPositions } from "./sequence.ts";
 import type { Delta, Stepper } from "./task.ts";
 
@@ -28,24 +27,16 @@ export interface DrawSetup {
   /** Another source of random numbers, for parity runs. @default Philox under the run's seed */
   readonly draws?: Draws;
   /** Sees what the order `confidence` compares: ids and log p of all masked positions. For parity runs and traces. */
-  readonly onCandidates?: (
-    step: number,
-    positions: Uint32Array,
-    ids: Uint32Array,
-    logProbability: Float64Array,
-  ) => void;
+  readonly onCandidates?: OnCandidates;
 }
 
 export class DrawStepper implements Stepper {
   #state: DrawState;
   readonly #model: Model;
   readonly #setup: DrawSetup;
-  readonly #draws: Draws;
   /** Undefined for confidence, which is decided by the data. */
   readonly #order: Uint32Array | undefined;
-  readonly #block = drawBlock();
-  readonly #logits: Float32Array;
-  readonly #filter: FilterScratch;
+  readonly #revealer: Revealer;
   /** With and without the unconditional row. */
   readonly #caches = new Map<boolean, PromptCache>();
   #closed = false;
@@ -54,14 +45,13 @@ export class DrawStepper implements Stepper {
     this.#state = state;
     this.#model = model;
     this.#setup = setup;
-    this.#draws = setup.draws ?? philoxDraws(state.settings.seed);
     this.#order = fixedOrder(
       state.settings.order,
       Math.sqrt(state.sequence.ids.length),
       state.settings.seed,
     );
-    this.#logits = new Float32Array(model.config.vqCodes);
-    this.#filter = new FilterScratch(model.config.vqCodes);
+    const { draws, onCandidates } = setup;
+    this.#revealer = revealerFor(model, { seed: state.settings.seed, draws, onCandidates });
   }
 
   /** Fails without moving: after an error the same step may be tried again. */
@@ -77,6 +67,7 @@ export class DrawStepper implements Stepper {
 
   close(): void {
     this.#closed = true;
+    this.#revealer.close();
     for (const cache of this.#caches.values()) cache.release();
     this.#caches.clear();
   }
@@ -91,40 +82,20 @@ export class DrawStepper implements Stepper {
     const withUnconditional = guiding &&
       guided(step, settings.steps, settings.guidanceInterval ?? undefined);
     const cache = await this.#cache(withUnconditional);
-    const rows = await this.#model.draw(cache, sequence.ids as Uint16Array, positions);
-    const ids = new Uint32Array(positions.length);
-    const confidence = new Float64Array(this.#order === undefined ? positions.length : 0);
-    const temperature = settings.temperature *
-      decay(settings.temperatureDecay, step, settings.steps, settings.temperatureMinimum, settings.shift);
-    for (let i = 0; i < positions.length; i++) {
-      this.#combine(rows, i, settings.guidance);
-      applyFilter(this.#logits, settings, this.#filter);
-      const id = sample(this.#logits, temperature, this.#draws, step, positions[i] ?? 0, this.#block);
-      ids[i] = id;
-      if (this.#order === undefined) confidence[i] = logProbability(this.#logits, id);
-    }
-    if (this.#order !== undefined) return { step, positions, ids };
-    this.#setup.onCandidates?.(step, positions, ids, confidence);
-    const noise = settings.confidenceTemperature *
-      decay(settings.confidenceDecay, step, settings.steps, settings.confidenceMinimum, settings.shift);
-    const policy = settings.confidencePolicy;
-    const kept = mostConfident(positions, confidence, count, policy, noise, this.#draws, step);
-    return { step, positions: kept.map((i) => positions[i] ?? 0), ids: kept.map((i) => ids[i] ?? 0) };
-  }
-
-  /** The logits of the i-th position, guided if there is more than one row, into the scratch row. */
-  #combine(rows: readonly Float32Array[], i: number, guidance: number): void {
-    const [conditional, second, third] = rows;
-    if (conditional === undefined) throw new RangeError("the model gave no logits");
-    const size = this.#logits.length;
     const { edit } = this.#setup;
-    if (second === undefined) this.#logits.set(conditional.subarray(i * size, (i + 1) * size));
-    else if (edit === undefined) guide(conditional, second, i * size, size, guidance, this.#logits);
-    else if (third === undefined) throw new RangeError("the model gave no unconditional logits");
-    else {
-      const { mode, imageGuidance } = edit;
-      guideEdit(conditional, second, third, i * size, size, mode, guidance, imageGuidance, this.#logits);
-    }
+    const { confidencePolicy: policy, topK, topP } = settings;
+    const plan: PickPlan = {
+      step,
+      positions,
+      count,
+      guidance: settings.guidance,
+      filter: { topK, topP },
+      temperature: settings.temperature *
+        decay(settings.temperatureDecay, step, settings.steps, settings.temperatureMinimum, settings.shift),
+      ...(edit === undefined ? {} : { edit }),
+      ...(this.#order === undefined ? { confidence: { policy, temperature: confidenceNoise(state, step) } } : {}),
+    };
+    return { step, ...await this.#revealer.reveal(cache, sequence, plan) };
   }
 
   async #cache(withUnconditional: boolean): Promise<PromptCache> {
@@ -139,6 +110,12 @@ export class DrawStepper implements Stepper {
     this.#caches.set(withUnconditional, cache);
     return cache;
   }
+}
+
+/** a T_s. */
+function confidenceNoise({ settings }: DrawState, step: number): number {
+  const { confidenceTemperature, confidenceDecay, confidenceMinimum, steps, shift } = settings;
+  return confidenceTemperature * decay(confidenceDecay, step, steps, confidenceMinimum, shift);
 }
 
 function emptyDelta(step: number): Delta {
