@@ -14,8 +14,10 @@ import matplotlib.pyplot as plt  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
 # train_draw.py logs the loss on objects by mask ratio, from nearly all masked to less than half.
-KINDS = {"object_0.95": "objects, 95-100 % masked", "object_0.8": "objects, 80-95 %", "object_0.5": "objects, 50-80 %",
-         "object_0.0": "objects, 0-50 %", "ground": "ground"}
+KINDS = {f"{key}_{ratio}": f"{name}, {masked} % masked"
+         for key, name in (("own", "own colours"), ("tint", "tints"))
+         for ratio, masked in (("0.95", "95-100"), ("0.8", "80-95"), ("0.5", "50-80"), ("0.0", "0-50"))}
+KINDS["ground"] = "ground"
 
 
 def rows(*parts):

@@ -12,7 +12,7 @@ from codes import CodeTable  # noqa: E402
 from scenes import KINDS, World  # noqa: E402
 from templates import draw_prompt_ids, micro_string, unconditional_ids  # noqa: E402
 
-SHARES = {"single_object": 0.10, "two_object": 0.18, "counting": 0.18, "colors": 0.16, "position": 0.2, "color_attr": 0.18}
+SHARES = {"single_object": 0.06, "two_object": 0.14, "counting": 0.20, "colors": 0.10, "position": 0.28, "color_attr": 0.22}
 
 
 class Draws:

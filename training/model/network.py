@@ -133,7 +133,7 @@ class Network(nn.Module):
         u = rms(u @ self.gen_predictor[0].weight.T, self.gen_predictor[1].weight, 1e-6)
         back = torch.empty_like(order)
         back[order] = torch.arange(len(order))
-        return (u @ head.T)[back]
+        return u[back] @ head.T  # sorted back before the wide product, whose rows are expensive to move
 
     # ---- the two branches -----------------------------------------------------------------------------------------
     def split_heads(self, x):
