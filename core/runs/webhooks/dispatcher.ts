@@ -32,6 +32,8 @@ export interface DispatcherOptions {
   readonly parallel?: number;
   /** Milliseconds between two looks at the outbox. @default {1000} */
   readonly poll_ms?: number;
+  /** Milliseconds that attempts in flight have when the process stops. @default {3000} */
+  readonly linger_ms?: number;
   /** Why an address of a run must not be called; null: it may. @default forbidden of guard.ts */
   readonly guard?: (url: string) => Promise<string | null>;
   /** Unix ms. */
@@ -51,6 +53,7 @@ export class Dispatcher {
       timeout_ms: TIMEOUT_MS,
       parallel: 8,
       poll_ms: 1000,
+      linger_ms: 3000,
       guard: forbidden,
       now: Date.now,
       ...options,
@@ -62,7 +65,10 @@ export class Dispatcher {
     this.#bell.resolve();
   }
 
-  /** Sends until `signal` aborts, then waits for the attempts in flight. Outlives failures of the store. */
+  /**
+   * Sends until `signal` aborts, then waits a little for the attempts in flight; one that takes longer is sent again by
+   * whoever comes next. Outlives failures of the store.
+   */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       this.#bell = Promise.withResolvers<void>();
@@ -75,7 +81,7 @@ export class Dispatcher {
       }
       if (!more) await Promise.race([this.#bell.promise, pause(this.#options.poll_ms, signal)]);
     }
-    await Promise.all(this.#flying);
+    await Promise.race([Promise.all(this.#flying), pause(this.#options.linger_ms)]);
   }
 
   /** Starts what is due, within the bound on parallel attempts. Whether there is more at once. */
@@ -96,7 +102,9 @@ export class Dispatcher {
       const flight: Promise<void> = this.#deliver(claimed)
         .catch((error: unknown) => {
           // Not recorded: the claim lapses, and it is sent again.
-          if (!isUnreachable(error)) console.error("webhooks:", error instanceof Error ? error.message : error);
+          if (!isUnreachable(error) && !signal.aborted) {
+            console.error("webhooks:", error instanceof Error ? error.message : error);
+          }
         })
         .finally(() => this.#flying.delete(flight));
       this.#flying.add(flight);
