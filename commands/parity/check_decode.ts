@@ -9,6 +9,7 @@ import { foldText, startText, type TextSettings, TextStepper } from "../../core/
 import { textSteps } from "../../core/diffusion/text_blocks.ts";
 import type { CaseFile, Json } from "./case_file.ts";
 import { casePrompt } from "./check_text.ts";
+import { Gaps, watchedUnderstanding } from "./gaps.ts";
 import { referenceDraws } from "./reference_draws.ts";
 import type { ReferenceModel } from "./reference_model.ts";
 import { CaseReport } from "./report.ts";
@@ -96,13 +97,22 @@ async function checkCase(
     ids: [],
     expectedIds: [],
   };
+  const before = settings.prefixCache ? 0 : prompt.ids.length;
+  const draws = referenceDraws({ vocabulary: config.embeddingSize, before });
+  const margins = await stored("gap");
+  const gaps = margins && new Gaps(margins, draws, "text");
   let state = startText(settings, config.maskTokenId);
-  const stepper = new TextStepper(state, model.understanding, {
+  const watched = watchedUnderstanding(model.understanding, (logits, places) => {
+    const vocabulary = logits.length / places.length;
+    for (const [i, place] of places.entries()) {
+      const row = logits.subarray(i * vocabulary, (i + 1) * vocabulary);
+      const position = place - before;
+      gaps?.add(row, settings.temperature, state.step + 1, position, state.step * length + position);
+    }
+  });
+  const stepper = new TextStepper(state, gaps === undefined ? model.understanding : watched, {
     prompt,
-    draws: referenceDraws({
-      vocabulary: config.embeddingSize,
-      before: settings.prefixCache ? 0 : prompt.ids.length,
-    }),
+    draws,
     onCandidates(step, positions, all) {
       for (const [i, position] of positions.entries()) {
         const at = (step - 1) * length + position;
@@ -125,5 +135,6 @@ async function checkCase(
   }
   if (candidates !== undefined) report.equal("candidate", seen.ids, seen.expectedIds);
   if (confidence !== undefined) report.close("confidence", seen.actual, seen.expected, file.tolerance);
+  gaps?.report(report, file.tolerance);
   report.graphs.add("text_step").add("text_head");
 }

@@ -7,6 +7,7 @@ import type { EncodedSource } from "../../core/tasks/draw_setup.ts";
 import { drawSetup, editSetup, encodeSource } from "../../core/tasks/draw_setup.ts";
 import { counts } from "../../core/diffusion/schedule.ts";
 import { guided } from "../../core/diffusion/guidance.ts";
+import { confidenceScores } from "../../core/diffusion/order/confidence.ts";
 import { decay } from "../../core/diffusion/temperature.ts";
 import { TOKENS } from "../../core/model/chat_template.ts";
 import { squareForVq } from "../../core/image/frame.ts";
@@ -16,6 +17,7 @@ import { type DrawSetup, DrawStepper } from "../../core/tasks/draw_stepper.ts";
 import { maskedSequence } from "../../core/tasks/sequence.ts";
 import type { CaseFile, Json } from "./case_file.ts";
 import { checkSourceIds } from "./check_source_ids.ts";
+import { Gaps, guidedLogits, watchedModel } from "./gaps.ts";
 import { checkForwards } from "./check_loop_forwards.ts";
 import { type LoopSettings, loopSettings, unknownSetting } from "./loop_settings.ts";
 import { formulaPicture, type PictureFormula } from "./pictures.ts";
@@ -25,6 +27,8 @@ import { CaseReport } from "./report.ts";
 
 /** Temperatures: one unit in the last place of an fp32 number below 1. */
 const LAST_PLACE = 2 ** -24;
+/** Of guided logits, since guidance multiplies the error. */
+const GUIDED_LIMIT = 5e-4;
 /** Decoded pixels. */
 const PIXEL_LIMIT = 1;
 
@@ -90,10 +94,32 @@ async function checkLoop(
     counts: list,
     sequence: maskedSequence("vq", settings.positions, config.vqMaskId),
   };
-  const stepper = new DrawStepper(state, model, {
+  const ranked = file.has(`${name}/confidence`) ? await file.floats(`${name}/confidence`) : undefined;
+  const confidence = { actual: [] as number[], expected: [] as number[] };
+  const factor = (kind: typeof draw.temperatureDecay, step: number, minimum: number) =>
+    decay(kind, step, list.length, minimum, draw.shift);
+  const margins = file.has(`${name}/gap`) ? await file.floats(`${name}/gap`) : undefined;
+  const gaps = margins && new Gaps(margins, draws, "image");
+  const watched = watchedModel(model, (rows, positions) => {
+    const step = state.step + 1;
+    const temperature = draw.temperature * factor(draw.temperatureDecay, step, draw.temperatureMinimum);
+    for (const [i, position] of positions.entries()) {
+      const logits = guidedLogits(rows, i, config.vqCodes, draw.guidance, setup.edit);
+      // A large loop's gaps are those of each position's own step.
+      const place = margins?.length === settings.positions ? position : state.step * settings.positions + position;
+      gaps?.add(logits, temperature, step, position, place);
+    }
+  });
+  const stepper = new DrawStepper(state, gaps === undefined ? model : watched, {
     ...setup,
     draws,
     onCandidates(step, positions, _ids, logProbability) {
+      const noise = draw.confidenceTemperature * factor(draw.confidenceDecay, step, draw.confidenceMinimum);
+      const scores = confidenceScores(positions, logProbability, draw.confidencePolicy, noise, draws, step);
+      for (const [i, position] of positions.entries()) {
+        confidence.actual.push(scores[i] ?? NaN);
+        confidence.expected.push(ranked?.[(step - 1) * settings.positions + position] ?? NaN);
+      }
       for (const [i, position] of positions.entries()) {
         probability.actual.push(Math.exp(logProbability[i] ?? NaN));
         probability.expected.push(stored?.[(step - 1) * settings.positions + position] ?? NaN);
@@ -115,6 +141,8 @@ async function checkLoop(
     report.equal(`picked ${step}`, picked[step] ?? [], wanted);
   }
   if (stored !== undefined) report.close("probability", probability.actual, probability.expected, file.tolerance);
+  if (ranked !== undefined) report.close("confidence", confidence.actual, confidence.expected, file.tolerance);
+  gaps?.report(report, GUIDED_LIMIT);
   if (file.has(`${name}/pixels`)) {
     const { data, width } = await model.decode(Uint16Array.from(state.sequence.ids));
     const [rows = 0, columns = 0] = file.dims(`${name}/pixels`);

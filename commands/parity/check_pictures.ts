@@ -47,6 +47,15 @@ export async function checkVq(file: CaseFile, { config, weights, engine, model }
           report.close(each, await hostFloats(outputs, each), await file.floats(`${name}/${each}`), file.tolerance);
         }
         await session.release();
+        if (file.has(`${name}/distance_gap`) && observe.includes("latents")) {
+          const codes = await weights.read("model.vqvae.quantize.embedding.weight");
+          const [gaps, farthest] = distanceGaps(
+            await hostFloats(outputs, "latents"),
+            codes,
+            config.vq.embeddingDimension,
+          );
+          report.scaled("distance_gap", gaps, await file.floats(`${name}/distance_gap`), farthest, file.tolerance);
+        }
         report.graphs.add("vq_encode (observed)");
       }
     }
@@ -70,6 +79,24 @@ export async function checkVq(file: CaseFile, { config, weights, engine, model }
     reports.push(report);
   }
   return reports;
+}
+
+/** By place: the distance of the second nearest code minus that of the nearest; and the largest of the nearest ones. */
+function distanceGaps(latents: Float32Array, codes: Float32Array, size: number): readonly [Float64Array, number] {
+  const places = latents.length / size;
+  let farthest = 0;
+  const gaps = Float64Array.from({ length: places }, (_, place) => {
+    let [first, second] = [Infinity, Infinity];
+    for (let code = 0; code < codes.length; code += size) {
+      let squares = 0;
+      for (let i = 0; i < size; i++) squares += ((latents[i * places + place] ?? NaN) - (codes[code + i] ?? NaN)) ** 2;
+      if (squares < first) [first, second] = [squares, first];
+      else if (squares < second) second = squares;
+    }
+    farthest = Math.max(farthest, Math.sqrt(first));
+    return Math.sqrt(second) - Math.sqrt(first);
+  });
+  return [gaps, farthest];
 }
 
 export async function checkPreprocess(file: CaseFile, reference: ReferenceModel): Promise<CaseReport[]> {

@@ -4,7 +4,7 @@
  * @module
  */
 import { cornerRows, type Grid, pickCells } from "../../core/model/cells.ts";
-import { drawFeeds } from "../../core/model/draw_feeds.ts";
+import { allCorners, drawFeeds } from "../../core/model/draw_feeds.ts";
 import { drawGraph } from "../../core/model/graphs/draw.ts";
 import { foldedRows } from "../../core/model/graphs/vq_tokens.ts";
 import { foldTables } from "../../core/model/model.ts";
@@ -38,7 +38,7 @@ export async function observeDraw(
     const groups: ObservedGroup[] = [];
     for (const { prompt, rows } of cache.groups) {
       const all = pickCells(Uint32Array.from(ids.keys()), grid);
-      const feeds = drawFeeds(prompt, cornerRows(ids, grid, foldedRows(config)), all);
+      const feeds = drawFeeds(prompt, allCorners(prompt, cornerRows(ids, grid, foldedRows(config))), all);
       const result = await session.run(feeds, observe);
       const outputs = new Map<string, Float32Array>();
       for (const name of observe) outputs.set(name, await hostFloats(result, name));

@@ -39,6 +39,12 @@ export class CaseReport {
     this.comparisons.push({ what, relativeError, ok: relativeError <= limit });
   }
 
+  /** Real numbers within a share of `range`: of differences, whose error is that of larger numbers. */
+  scaled(what: string, actual: ArrayLike<number>, expected: ArrayLike<number>, range: number, limit: number): void {
+    const relativeError = largestDifference(actual, expected) / range;
+    this.comparisons.push({ what, relativeError, ok: relativeError <= limit });
+  }
+
   /** Exact things that differ and are let pass as ties: always told, whatever the margin. */
   tied(what: string, relativeError: number, limit: number): void {
     this.comparisons.push({ what, relativeError, tied: true, ok: relativeError <= limit });
@@ -85,18 +91,24 @@ function firstWhere(
   return actual.length === expected.length ? undefined : shorter;
 }
 
-/** Largest absolute difference over the largest absolute expected value; Infinity for other lengths or NaN. */
-export function largestError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+/** Largest absolute difference; Infinity for other lengths or NaN. */
+function largestDifference(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
   if (actual.length !== expected.length || expected.length === 0) return Infinity;
   let error = 0;
-  let range = 0;
   for (let i = 0; i < expected.length; i++) {
     const difference = Math.abs((actual[i] as number) - (expected[i] as number));
     if (Number.isNaN(difference)) return Infinity;
     error = Math.max(error, difference);
-    range = Math.max(range, Math.abs(expected[i] as number));
   }
-  return range === 0 ? (error === 0 ? 0 : Infinity) : error / range;
+  return error;
+}
+
+/** Largest absolute difference over the largest absolute expected value; Infinity for other lengths or NaN. */
+export function largestError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  const error = largestDifference(actual, expected);
+  let range = 0;
+  for (let i = 0; i < expected.length; i++) range = Math.max(range, Math.abs(expected[i] as number));
+  return error === 0 ? 0 : range === 0 ? Infinity : error / range;
 }
 
 /** The table: a row for each case, misses below it. */
