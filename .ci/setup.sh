@@ -25,7 +25,7 @@ if [ ! -x "$denokv" ] && [ -z "${UNMASK_DENOKV:-}" ]; then
   mkdir -p "$cache"
   TIMEFORMAT="denokv: built in %R s, %U s of CPU"
   time CARGO_NET_RETRY=10 CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_DEBUG=0 CARGO_PROFILE_RELEASE_LTO=off \
-    timeout 1200 cargo install denokv --version "$denokv_version" --locked --quiet \
+    timeout 600 cargo install denokv --version "$denokv_version" --locked --quiet \
     --root "$cache/denokv-$denokv_version" --target-dir "$cache/denokv-build" &&
     rm -rf "$cache/denokv-build"
 fi
