@@ -91,9 +91,12 @@ describeWebGpu("the resident loop", () => {
       expect(readBytes).toBeLessThanOrEqual(MOST_BYTES);
     });
     expect(after.pipelines).toBe(0);
+    const settled = async () => void (await engine.gpu?.run({ dispatches: [] })); // releases wait for their turn
+    await settled();
     expect(engine.gpu?.holdings.buffers).toBe(2); // its own two: every canvas is gone
     const again = watch.counts();
     for (let i = 0; i < 3; i++) await run(model("prefix"), input);
+    await settled();
     expect(difference(again, watch.counts())).toMatchObject({ pipelines: 0, buffers: 0, bufferBytes: 0 });
   }, SLOW);
 
