@@ -29,4 +29,4 @@ if [ ! -x "$denokv" ] && [ -z "${UNMASK_DENOKV:-}" ]; then
     --root "$cache/denokv-$denokv_version" --target-dir "$cache/denokv-build" &&
     rm -rf "$cache/denokv-build"
 fi
-if [ -x "$denokv" ]; then "$denokv" --version; else echo "*** NO DENOKV: tests of a shared store will be skipped ***"; fi
+if [ -x "$denokv" ] && "$denokv" --help >/dev/null; then echo "denokv $denokv_version"; else echo "*** NO DENOKV: tests of a shared store will be skipped ***"; fi
