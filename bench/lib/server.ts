@@ -36,6 +36,8 @@ export async function measureServer({ prompts, threads, model }: ServerOptions):
       "--port=0",
       ...(threads === undefined ? [] : [`--threads=${threads}`]),
       ...(model === undefined ? [] : [`--model=${model}`]),
+      // Its own: another server of this folder may hold the default file.
+      "--store=:memory:",
       "--provider=cpu",
     ],
     stdin: "null",
