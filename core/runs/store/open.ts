@@ -16,8 +16,6 @@ export interface OpenOptions extends Omit<KvStoreOptions, "onClose"> {
    * runtimes and a Deno without `--unstable-kv` have.
    */
   readonly client?: "deno" | "npm";
-  /** A server's access token; without it, `DENO_KV_ACCESS_TOKEN` of the environment. Needs `client: "npm"`. */
-  readonly token?: string;
 }
 
 /**
@@ -56,8 +54,8 @@ export async function openFile(path: string, options: OpenOptions = {}): Promise
 export async function openRemote(address: string, options: OpenOptions = {}): Promise<Store> {
   const info: StoreInfo = { kind: "remote", shared: true, name: plainAddress(address) };
   const builtIn = typeof (Deno as { openKv?: unknown }).openKv === "function";
-  const client = options.client ?? (builtIn && options.token === undefined ? "deno" : "npm");
-  const kv = client === "deno" ? await denoKv(info, address) : await npmKv(info, address, options.token);
+  const client = options.client ?? (builtIn ? "deno" : "npm");
+  const kv = client === "deno" ? await denoKv(info, address) : await npmKv(info, address);
   return new KvStore(kv, info, options);
 }
 
@@ -77,10 +75,11 @@ async function denoKv(info: StoreInfo, where: string): Promise<KvClient> {
   }
 }
 
-async function npmKv(info: StoreInfo, address: string, token: string | undefined): Promise<KvClient> {
+// Its accessToken option is not honoured under Deno: the token is the environment's, DENO_KV_ACCESS_TOKEN, for both clients.
+async function npmKv(info: StoreInfo, address: string): Promise<KvClient> {
   const { openKv } = await import("@deno/kv");
   try {
-    return await openKv(address, token === undefined ? {} : { accessToken: token });
+    return await openKv(address);
   } catch (error) {
     throw storeFailure(info, error);
   }

@@ -160,9 +160,14 @@ describe.skipIf(denokv === null)("denokv", () => {
 
   test("a wrong token is told as such", async () => {
     const server = await DenokvServer.start(denokv ?? "");
-    const opening = openStore(server.address, { client: "npm", token: "not-the-token-of-it" })
-      .then((store) => store.get(["a"]));
-    await expect(opening).rejects.toMatchObject({ code: "store_refused" });
-    await server.stop();
+    const right = Deno.env.get("DENO_KV_ACCESS_TOKEN") ?? "";
+    Deno.env.set("DENO_KV_ACCESS_TOKEN", "not-the-token-of-it");
+    try {
+      const opening = openStore(server.address).then((store) => store.get(["a"]));
+      await expect(opening).rejects.toMatchObject({ code: "store_refused" });
+    } finally {
+      Deno.env.set("DENO_KV_ACCESS_TOKEN", right);
+      await server.stop();
+    }
   });
 });
