@@ -17,6 +17,7 @@ import { type Loaded, loadModel } from "../core/tasks/thread_handlers.ts";
 import { type SideFigures, sideFigures, sidesTable, speedUp, spreadText, type Timing } from "./lib/draw_report.ts";
 import { FIRST_PICTURE_BUDGET, MEMORY_BUDGET, profileLines, serverLine } from "./lib/draw_report.ts";
 import { gemmRates, gemmShapes } from "./lib/gemm.ts";
+import { checkPictures } from "./lib/pictures.ts";
 import { type GraphProfile, readProfile } from "./lib/profile.ts";
 import { type Drawn, drawOnce } from "./lib/runtime.ts";
 import { measureServer, type ServerMeasure } from "./lib/server.ts";
@@ -80,15 +81,7 @@ export const drawBench: Command = async (args, context) => {
 };
 
 async function setUp(flags: FlagValues<typeof FLAGS>): Promise<Setup> {
-  const pictures = flags.pictures ?? PROMPTS.length;
-  if (!Number.isInteger(pictures) || pictures < 1) {
-    throw new UnmaskError({
-      code: "pictures_out_of_range",
-      message: "the number of pictures is a whole number from 1",
-      fix: "leave --pictures out",
-      param: "pictures",
-    });
-  }
+  const pictures = checkPictures(flags.pictures ?? PROMPTS.length);
   const threads = checkThreads(flags.threads ?? (await defaultThreads()).threads);
   return { folder: flags.model ?? "models/scenes", threads, pictures, steps: flags.steps };
 }

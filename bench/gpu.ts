@@ -10,7 +10,6 @@ import { GpuCanvas } from "../core/diffusion/gpu_pick.ts";
 import { openEngine } from "../core/engine/choose.ts";
 import type { Gpu } from "../core/engine/gpu.ts";
 import { difference, type GpuCounts, watchGpu } from "../core/engine/gpu_watch.ts";
-import { UnmaskError } from "../core/errors.ts";
 import { pickCells } from "../core/model/cells.ts";
 import { DRAWING, openModel } from "../core/model/model.ts";
 import type { Model, ResidentDrawing } from "../core/model/types.ts";
@@ -19,6 +18,7 @@ import { parseDrawInput } from "../core/tasks/draw_input.ts";
 import { drawSetup } from "../core/tasks/draw_setup.ts";
 import { gemmRates, gemmShapes } from "./lib/gemm.ts";
 import { copyRate, stepWork } from "./lib/gpu_work.ts";
+import { checkPictures } from "./lib/pictures.ts";
 
 const FLAGS = {
   pictures: { kind: "number", help: "after one that warms up (default: 3)" },
@@ -38,15 +38,8 @@ export const gpuBench: Command = async (args, { output }) => {
     output.stderr(`${usage("bench gpu [flags]", FLAGS)}\n`);
     return { help: true };
   }
-  const { pictures = 3, steps = 16 } = flags;
-  if (!Number.isInteger(pictures) || pictures < 1) {
-    throw new UnmaskError({
-      code: "pictures_out_of_range",
-      message: "the number of pictures is a whole number from 1",
-      fix: "leave --pictures out",
-      param: "pictures",
-    });
-  }
+  const { steps = 16 } = flags;
+  const pictures = checkPictures(flags.pictures ?? 3);
   const watch = watchGpu();
   const engine = await openEngine({ provider: "webgpu", ...(flags.software ? { allowSoftwareAdapter: true } : {}) });
   try {

@@ -1,25 +1,16 @@
 import { expect, test } from "vitest";
 import { PHASE, philoxDraws } from "../../../core/diffusion/draws.ts";
 import { philox, seedKey, uniform, UNIFORM_MAXIMUM } from "../../../core/diffusion/philox.ts";
+import { PHILOX_VECTORS } from "./philox_vectors.ts";
 
-// Random123, tests/kat_vectors, philox4x32 10.
-test.each([
-  [[0, 0, 0, 0], [0, 0], [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8]],
-  [
-    [0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff],
-    [0xffffffff, 0xffffffff],
-    [0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd],
-  ],
-  [
-    [0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344],
-    [0xa4093822, 0x299f31d0],
-    [0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1],
-  ],
-])("Philox4x32-10 of %j under %j", ([c0 = 0, c1 = 0, c2 = 0, c3 = 0], [k0 = 0, k1 = 0], expected) => {
-  const out = new Uint32Array(4);
-  philox(c0, c1, c2, c3, k0, k1, out);
-  expect([...out]).toEqual(expected);
-});
+test.each(PHILOX_VECTORS)(
+  "Philox4x32-10 of %j under %j",
+  ([c0 = 0, c1 = 0, c2 = 0, c3 = 0], [k0 = 0, k1 = 0], expected) => {
+    const out = new Uint32Array(4);
+    philox(c0, c1, c2, c3, k0, k1, out);
+    expect([...out]).toEqual(expected);
+  },
+);
 
 /** Philox in big integers, from the paper's text. */
 function slowPhilox(counter: bigint[], key: bigint[]): bigint[] {

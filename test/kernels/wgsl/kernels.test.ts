@@ -10,6 +10,7 @@ import { MOST_CONFIDENT, SCATTER } from "../../../kernels/wgsl/canvas.ts";
 import { groupsFor, kernel, packParams } from "../../../kernels/wgsl/kernel.ts";
 import { LOGARITHM, RANDOM, SORTABLE } from "../../../kernels/wgsl/numbers.ts";
 import { describeWebGpu } from "../../core/engine/adapter.ts";
+import { PHILOX_VECTORS } from "../../core/diffusion/philox_vectors.ts";
 import { openGpu, SLOW, upload } from "./device.ts";
 
 /** A kernel that maps words to words: `body` sets `result` from `input`, a vec4<u32> each. */
@@ -66,20 +67,7 @@ describeWebGpu("wgsl", () => {
     return result;
   }
 
-  // Random123, tests/kat_vectors, philox4x32 10.
-  test.each([
-    [[0, 0, 0, 0], [0, 0], [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8]],
-    [
-      [0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff],
-      [0xffffffff, 0xffffffff],
-      [0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd],
-    ],
-    [
-      [0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344],
-      [0xa4093822, 0x299f31d0],
-      [0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1],
-    ],
-  ])("Philox4x32-10 of %j under %j", async (counter, [key0, key1], expected) => {
+  test.each(PHILOX_VECTORS)("Philox4x32-10 of %j under %j", async (counter, [key0, key1], expected) => {
     expect([...await map(PHILOX, Uint32Array.from(counter), key0, key1)]).toEqual(expected);
   }, SLOW);
 
