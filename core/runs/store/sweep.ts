@@ -7,7 +7,7 @@
  */
 
 import type { BlobHead, BlobKey, BlobMark } from "./blobs.ts";
-import { headKey, markKey, partKey, unlink } from "./blobs.ts";
+import { markKey, partKey, unlink } from "./blobs.ts";
 import { type Entry, type Key, listAll, type Store } from "./types.ts";
 
 export interface SweepOptions {
@@ -103,11 +103,6 @@ export async function orphanedParts(store: Store): Promise<Key[]> {
     if (!named.has(String(part.key[3]))) orphans.push(part.key);
   }
   return orphans;
-}
-
-/** Whether a head's blob is there, for audits; reads no part. */
-export async function blobExists(store: Store, key: BlobKey): Promise<boolean> {
-  return (await store.get(headKey(key))) !== null;
 }
 
 async function removeAll(store: Store, keys: readonly Key[]): Promise<void> {
