@@ -13,6 +13,7 @@ import { DEFAULT_HOST, DEFAULT_PORT, serve } from "../functions/serve.ts";
 import { type Command, type JsonLine, main } from "./lib/command.ts";
 import { COMMON_FLAGS, parseFlags, usage } from "./lib/flags.ts";
 import { MODEL_FLAGS, modelChoice, type OpenModel, requireModelFolder } from "./lib/model.ts";
+import { readWebhooks, WEBHOOKS_FLAG } from "./lib/webhooks.ts";
 
 /** The one file that the task may write, so its name is not free: see deno.json. */
 const FIRST_PICTURE = "picture.png";
@@ -26,6 +27,7 @@ export const START_FLAGS = {
     kind: "text",
     help: `where runs are kept: a file, or the address of a KV Connect server (default: ${DEFAULT_STORE})`,
   },
+  ...WEBHOOKS_FLAG,
   draw: { kind: "text", help: `a prompt to draw into ${FIRST_PICTURE} as soon as the model is loaded` },
   ...MODEL_FLAGS,
   ...COMMON_FLAGS,
@@ -43,6 +45,7 @@ export function startCommand(open: OpenModel, encode: typeof encodePicture): Com
     const port = portOf(flags.port);
     const choice = modelChoice(flags);
     await requireModelFolder(choice);
+    const webhooks = await readWebhooks(flags.webhooks);
     const start = performance.now();
     const inference = open(choice);
     // Whoever awaits it sees its failure; this keeps the process alive until then.
@@ -59,6 +62,7 @@ export function startCommand(open: OpenModel, encode: typeof encodePicture): Com
         modelFolder: choice.modelFolder,
         store: flags.store ?? DEFAULT_STORE,
         encode: png,
+        webhooks: webhooks.out,
         log,
       })
     );
@@ -71,9 +75,14 @@ export function startCommand(open: OpenModel, encode: typeof encodePicture): Com
       imageSize: (await inference).info.imageSize,
       closing: closing.signal,
     }));
+    const hooks = house.then(({ runs, dispatcher }) => ({
+      runs,
+      hooks: webhooks.hooks,
+      onReplay: () => dispatcher.wake(),
+    }));
     // A door without runs tells each of its callers why.
-    runs.catch(() => {});
-    const server = serve({ inference, encode, host, port, runs });
+    for (const door of [runs, hooks]) door.catch(() => {});
+    const server = serve({ inference, encode, host, port, runs, hooks });
     try {
       output.stderr(`loading the model; ${server.url} answers already\n`);
       const { info, steps } = await inference;

@@ -11,11 +11,13 @@ import { openInference } from "../core/tasks/remote.ts";
 import { type Command, main } from "./lib/command.ts";
 import { COMMON_FLAGS, parseFlags, usage } from "./lib/flags.ts";
 import { MODEL_FLAGS, modelChoice, type OpenModel, requireModelFolder } from "./lib/model.ts";
+import { readWebhooks, WEBHOOKS_FLAG } from "./lib/webhooks.ts";
 
 export const WORKER_FLAGS = {
   store: { kind: "text", help: "the address of a KV Connect server, such as http://127.0.0.1:4512 (denokv)" },
   slots: { kind: "number", help: "runs held at once (default: 4)" },
   lease: { kind: "number", help: "seconds after which a silent worker's runs are taken over (default: 10)" },
+  ...WEBHOOKS_FLAG,
   ...MODEL_FLAGS,
   ...COMMON_FLAGS,
 } as const;
@@ -33,12 +35,22 @@ export function workerCommand(open: OpenModel): Command {
     if (!(lease >= 1 && lease <= 600)) throw outOfRange("lease", "1 to 600 seconds");
     const choice = modelChoice(flags);
     await requireModelFolder(choice);
+    const webhooks = (await readWebhooks(flags.webhooks)).out;
     const inference = await open(choice);
     try {
       const log = (line: Readonly<Record<string, unknown>>) => output.stderr(`${JSON.stringify(line)}\n`);
       const encode = (picture: Parameters<typeof encodePicture>[0]) => encodePicture(picture, "png");
       const { modelFolder } = choice;
-      const house = await openHouse({ inference, modelFolder, store, encode, slots, lease: lease * 1000, log });
+      const house = await openHouse({
+        inference,
+        modelFolder,
+        store,
+        encode,
+        slots,
+        lease: lease * 1000,
+        webhooks,
+        log,
+      });
       try {
         output.stderr(`working for ${house.store.name}\n`);
         announce({ worker: house.worker.id, store: house.store.name, fingerprint: house.engine.fingerprint });

@@ -9,6 +9,7 @@ import { methodNotAllowed, onError, onNotFound } from "./middleware/errors.ts";
 import { DEFAULT_LIMITS, DrawGate, type Limits } from "./middleware/limits.ts";
 import { type Environment, requestId } from "./middleware/request_id.ts";
 import { HealthWatch } from "./routes/health.ts";
+import { type HooksDoor, hooksRoutes } from "./routes/hooks.ts";
 import { type EncodePicture, generateImages } from "./routes/images.ts";
 import { playground } from "./routes/playground.ts";
 import { type RunsDoor, runsRoutes } from "./routes/runs.ts";
@@ -20,6 +21,8 @@ export interface AppOptions {
   readonly limits?: Partial<Limits>;
   /** Runs that outlive this process; absent: the routes under /v1/runs are not there. */
   readonly runs?: Promise<RunsDoor>;
+  /** Webhooks in, and the delivery log of those that went out; absent: their routes are not there. */
+  readonly hooks?: Promise<HooksDoor>;
 }
 
 /**
@@ -43,6 +46,7 @@ export function createApp(options: AppOptions): Hono<Environment> {
   });
   app.all("/health", methodNotAllowed(["GET", "HEAD"]));
   if (options.runs !== undefined) app.route("/", runsRoutes(options.runs, limits));
+  if (options.hooks !== undefined) app.route("/", hooksRoutes(options.hooks, limits));
   app.route("/", playground());
   app.notFound(onNotFound);
   app.onError(onError);

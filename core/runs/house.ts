@@ -44,6 +44,8 @@ export interface House {
   readonly engine: StepEngine;
   readonly worker: Worker;
   readonly store: StoreInfo;
+  /** Sends what the outbox holds. */
+  readonly dispatcher: Dispatcher;
   /** Finishes the steps at work, saves, hands the leases back, closes the store. The inference stays open. */
   close(): Promise<void>;
 }
@@ -89,7 +91,7 @@ export async function openHouse(options: HouseOptions): Promise<House> {
       await sending;
       await store.close();
     };
-    return { runs, engine, worker, store: store.info, close };
+    return { runs, engine, worker, store: store.info, dispatcher, close };
   } catch (error) {
     await store.close();
     throw error;

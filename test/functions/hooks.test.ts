@@ -1,4 +1,3 @@
-import { Hono } from "hono";
 import { Webhook } from "standardwebhooks";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Ledger } from "../../core/runs/ledger.ts";
@@ -9,10 +8,8 @@ import type { Store } from "../../core/runs/store/types.ts";
 import { newSecret } from "../../core/runs/webhooks/endpoint.ts";
 import { makeOutbox } from "../../core/runs/webhooks/outbox.ts";
 import { parseWebhookSettings } from "../../core/runs/webhooks/settings.ts";
-import { onError, onNotFound } from "../../functions/middleware/errors.ts";
-import { DEFAULT_LIMITS } from "../../functions/middleware/limits.ts";
-import { type Environment, requestId } from "../../functions/middleware/request_id.ts";
-import { hooksRoutes } from "../../functions/routes/hooks.ts";
+import { createApp } from "../../functions/app.ts";
+import { double, encodeDouble } from "./double.ts";
 
 const SECRET = newSecret();
 const SETTINGS = parseWebhookSettings(JSON.stringify({
@@ -23,15 +20,15 @@ const KIND = { name: "draw", parse: (input: unknown) => input } as unknown as Ki
 
 let store: Store;
 let runs: Runs;
-let app: Hono<Environment>;
+let app: ReturnType<typeof createApp>;
 beforeEach(async () => {
   store = await openStore(":memory:");
   runs = new Runs({ ledger: new Ledger(store, { outbox: makeOutbox(SETTINGS.out) }), kinds: [KIND] });
-  app = new Hono<Environment>();
-  app.use(requestId);
-  app.route("/", hooksRoutes(Promise.resolve({ runs, hooks: SETTINGS.hooks }), DEFAULT_LIMITS));
-  app.notFound(onNotFound);
-  app.onError(onError);
+  app = createApp({
+    inference: Promise.resolve(double()),
+    encode: encodeDouble,
+    hooks: Promise.resolve({ runs, hooks: SETTINGS.hooks }),
+  });
 });
 afterEach(() => store.close());
 
