@@ -22,6 +22,8 @@ export interface RunsOptions {
   readonly kinds: readonly Kind[];
   /** Refuses what the model cannot do before a run is accepted; a front without an engine has none. */
   readonly check?: (task: string, input: unknown) => Promise<void>;
+  /** Refuses one run more of an owner when too many are unfinished; see admission.ts. */
+  readonly admit?: (owner: string) => Promise<void>;
   /** Told when something is queued, so that a worker in this process need not poll for it. */
   readonly onQueued?: () => void;
   /** Told what was asked of a run, so that a worker in this process obeys at once. */
@@ -131,6 +133,7 @@ export class Runs {
     const digest = createHash("sha256").update(JSON.stringify(canonical(body))).digest("hex");
     const known = idempotencyKey === undefined ? null : await this.#attached(owner, idempotencyKey, digest);
     if (known !== null) return known;
+    await this.#options.admit?.(owner);
     await this.#options.check?.(task, seeded);
     const record = this.#first(owner, task, seeded, options, from?.origin ?? null);
     const state = from === null
@@ -164,6 +167,12 @@ export class Runs {
       fix: "send the request again",
       status: 503,
     });
+  }
+
+  /** The run that a request with this idempotency key made. @throws `run_not_found` */
+  async find(owner: string, idempotencyKey: string): Promise<RunRecord> {
+    const entry = await this.ledger.store.get<{ run: string }>(keys.idempotency(owner, idempotencyKey));
+    return await this.get(owner, entry?.value.run ?? "");
   }
 
   async #attached(owner: string, key: string, digest: string): Promise<Accepted | null> {

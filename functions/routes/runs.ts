@@ -8,9 +8,8 @@ import { type Context, Hono } from "hono";
 import { UnmaskError } from "../../core/errors.ts";
 import type { Picture } from "../../core/model/types.ts";
 import { estimate } from "../../core/runs/estimate.ts";
-import { ended } from "../../core/runs/follow.ts";
 import { pictureAt, timelineOf } from "../../core/runs/preview.ts";
-import { isTerminal, type RunRecord } from "../../core/runs/record.ts";
+import { isTerminal } from "../../core/runs/record.ts";
 import {
   createSchema,
   forkSchema,
@@ -28,6 +27,7 @@ import { type Preference, preference } from "../middleware/prefer.ts";
 import type { Environment } from "../middleware/request_id.ts";
 import { streamEvents } from "./runs_events.ts";
 import { viewOf } from "./runs_view.ts";
+import { settled } from "./waiting.ts";
 
 /** What the routes are made of; `engine` is null on a front that computes nothing. */
 export interface RunsDoor {
@@ -117,34 +117,20 @@ export function runsRoutes(opening: Promise<RunsDoor>, limits: Limits): Hono<Env
   return routes;
 }
 
-/** The run at its end, or as it is when the caller's patience ends. A waiting caller that leaves cancels its own run. */
+/** The run at its end, or as it is when the caller's patience ends. */
 async function answer(
   context: Context<Environment>,
   { runs, closing }: RunsDoor,
-  { wait, keep }: Preference,
-  { record, attached }: Accepted,
+  prefer: Preference,
+  accepted: Accepted,
 ): Promise<Response> {
+  const record = await settled(context, { runs, ...(closing === undefined ? {} : { closing }) }, prefer, accepted);
   const headers = {
     ...NO_STORE,
     location: `/v1/runs/${record.id}`,
-    ...(attached ? { "idempotent-replayed": "true" } : {}),
+    ...(accepted.attached ? { "idempotent-replayed": "true" } : {}),
   };
-  const done = (now: RunRecord) => context.json(viewOf(now), isTerminal(now.state) ? 200 : 202, headers);
-  if (wait === 0 || isTerminal(record.state)) return done(record);
-  const client = context.req.raw.signal;
-  const ends = [
-    client,
-    ...(closing === undefined ? [] : [closing]),
-    ...(wait === null ? [] : [AbortSignal.timeout(wait)]),
-  ];
-  const patience = AbortSignal.any(ends);
-  const last = await ended(runs.ledger, record.owner, record.id, patience);
-  if (last !== null) return done(last);
-  if (client.aborted) {
-    if (!keep && !attached) await runs.cancel(record.owner, record.id);
-    throw client.reason;
-  }
-  return done(await runs.get(record.owner, record.id));
+  return context.json(viewOf(record), isTerminal(record.state) ? 200 : 202, headers);
 }
 
 async function regionOf(request: RedrawRequest, { decode, imageSize }: RunsDoor, side: number): Promise<Uint32Array> {
