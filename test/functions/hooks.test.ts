@@ -93,4 +93,10 @@ test("settings are refused with the place and without the secret", () => {
   expect(told({ endpoints: [{ ...endpoint, secrets: ["whsec_c2VjcmV0"] }] })).not.toContain("c2VjcmV0");
   expect(told({ endpoints: [endpoint, endpoint] })).toContain("named a");
   expect(told({ endpoint: [] })).toContain("unrecognized_keys");
+  expect(told({ delivery: { delays_ms: [], longest_ms: 1, timeout_ms: 1000 } })).toContain("delivery.delays_ms");
+  const delivery = { delays_ms: [0, 5], longest_ms: 9, timeout_ms: 1000 };
+  expect(parseWebhookSettings(JSON.stringify({ delivery })).delivery).toEqual({
+    schedule: { delays_ms: [0, 5], jitter: 0.1, longest_ms: 9 },
+    timeout_ms: 1000,
+  });
 });

@@ -4,7 +4,8 @@ import type { KvClient } from "../../../../core/runs/store/client.ts";
 import { conflict } from "../../../../core/runs/store/failures.ts";
 import { KvStore } from "../../../../core/runs/store/kv_store.ts";
 import { openStore } from "../../../../core/runs/store/open.ts";
-import { DenokvServer, findDenokv, TOKEN } from "./servers.ts";
+import { DenokvServer, TOKEN } from "../../../../commands/lib/denokv.ts";
+import { findDenokv } from "./servers.ts";
 
 const OPEN = new URL("../../../../core/runs/store/open.ts", import.meta.url).href;
 let folder: string;
