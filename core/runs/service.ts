@@ -40,6 +40,14 @@ export interface Accepted {
   readonly attached: boolean;
 }
 
+/** What the door of another protocol adds to a request. */
+export interface Protocol {
+  /** What an idempotency key stands for. @default the request */
+  readonly asked?: unknown;
+  /** Who is told of the run, once it has an id. */
+  readonly webhooks?: (record: RunRecord) => RunRecord["webhooks"];
+}
+
 type Options = Omit<ForkRequest, "step" | "input">;
 
 export class Runs {
@@ -58,9 +66,14 @@ export class Runs {
   }
 
   /** @throws {UnmaskError} `task_unknown`, `idempotency_key_reused` (422), what the task refuses */
-  async create(owner: string, request: CreateRequest, idempotencyKey?: string): Promise<Accepted> {
+  async create(
+    owner: string,
+    request: CreateRequest,
+    idempotencyKey?: string,
+    { asked = request, webhooks }: Protocol = {},
+  ): Promise<Accepted> {
     const { task, input, ...options } = request;
-    return await this.#accept(owner, task, input, options, null, request, idempotencyKey);
+    return await this.#accept(owner, task, input, options, null, asked, idempotencyKey, webhooks);
   }
 
   /** A run from step `step` of another, with changes to its input. @throws `fork_out_of_range`, `run_not_found` */
@@ -125,17 +138,22 @@ export class Runs {
     from: { readonly origin: Origin; readonly bytes: Uint8Array } | null,
     body: unknown,
     idempotencyKey: string | undefined,
+    webhooks?: Protocol["webhooks"],
   ): Promise<Accepted> {
     const kind = kindOf(this.kinds, task);
     const seeded = { seed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 0, ...input };
     kind.parse(seeded);
-    parseRunWebhooks(options.webhooks ?? [], this.#options.webhooks ?? NO_WEBHOOKS);
+    const config = this.#options.webhooks ?? NO_WEBHOOKS;
+    parseRunWebhooks(options.webhooks ?? [], config);
     const digest = createHash("sha256").update(JSON.stringify(canonical(body))).digest("hex");
     const known = idempotencyKey === undefined ? null : await this.#attached(owner, idempotencyKey, digest);
     if (known !== null) return known;
     await this.#options.admit?.(owner);
     await this.#options.check?.(task, seeded);
-    const record = this.#first(owner, task, seeded, options, from?.origin ?? null);
+    const first = this.#first(owner, task, seeded, options, from?.origin ?? null);
+    const more = webhooks?.(first) ?? [];
+    parseRunWebhooks(more, config);
+    const record = more.length === 0 ? first : { ...first, webhooks: [...first.webhooks, ...more] };
     const state = from === null
       ? {}
       : await stageState(this.ledger.store, keys.origin(owner, record.id), record, from.bytes);

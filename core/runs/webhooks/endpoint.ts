@@ -6,6 +6,7 @@
 
 import { z } from "zod";
 import { UnmaskError } from "../../errors.ts";
+import { shapeSchema } from "./shapes.ts";
 
 /** `whsec_` and the base64 of 24 to 64 bytes (Standard Webhooks 1.0). */
 const secret = z.string().refine((value) => {
@@ -41,6 +42,8 @@ export const runWebhookSchema = z.strictObject({
   /** Without one the server's own secrets sign. */
   secrets: z.array(secret).min(1).max(5).optional(),
   events: filter.default([...DEFAULT_EVENTS]),
+  /** A body of another protocol, as the doors of that protocol ask for it. */
+  shape: shapeSchema.optional(),
 });
 export type RunWebhook = z.infer<typeof runWebhookSchema>;
 

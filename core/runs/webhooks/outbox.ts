@@ -10,6 +10,7 @@ import type { RunEvent, RunRecord } from "../record.ts";
 import type { Write } from "../store/types.ts";
 import { runWebhookSchema, wants, type WebhookConfig } from "./endpoint.ts";
 import { type DuePlace, type Message, webhookKeys } from "./message.ts";
+import { type Shape, shapedBody, told } from "./shapes.ts";
 
 /** One address for one event. */
 interface Target {
@@ -18,6 +19,8 @@ interface Target {
   readonly endpoint: string | null;
   readonly url: string | null;
   readonly secrets: readonly string[] | null;
+  /** Of a run's own address: the body of another protocol. */
+  readonly shape?: Shape | undefined;
 }
 
 /** Bytes of a body: a message says what happened and where the result lies, never the result (field-notes A11). */
@@ -41,13 +44,16 @@ function targets(config: WebhookConfig, record: RunRecord, type: string): Target
     // Checked when the run was accepted; what an older version took and this one does not is sent nowhere.
     const parsed = runWebhookSchema.safeParse(value);
     if (!parsed.success || !wants(parsed.data.events, type)) return [];
-    return [{ label: `own-${i}`, endpoint: null, url: parsed.data.url, secrets: parsed.data.secrets ?? null }];
+    const { url, secrets = null, shape } = parsed.data;
+    return [{ label: `own-${i}`, endpoint: null, url, secrets, shape }];
   });
   return [...server, ...own];
 }
 
 function writesOf(config: WebhookConfig, record: RunRecord, event: RunEvent, target: Target): Write[] {
   const { owner, id: run } = record;
+  const { shape } = target;
+  if (shape !== undefined && !told(event)) return [];
   // From run, event and endpoint alone: a commit that is tried again makes the same message. No "." may be in it.
   const id = `msg_${run.replace(/[^\w-]/g, "_")}_${event.sequence}_${target.label}`;
   const message: Message = {
@@ -55,7 +61,7 @@ function writesOf(config: WebhookConfig, record: RunRecord, event: RunEvent, tar
     owner,
     run,
     type: event.type,
-    body: bodyOf(config, record, event),
+    body: shape === undefined ? bodyOf(config, record, event) : shapedBody(record, event, shape),
     endpoint: target.endpoint,
     url: target.url,
     secrets: target.secrets,
