@@ -11,6 +11,7 @@ import { parseDrawInput } from "../core/tasks/draw_input.ts";
 import { openInference, type RemoteInference } from "../core/tasks/remote.ts";
 import { DEFAULT_HOST, DEFAULT_PORT, serve } from "../functions/serve.ts";
 import { type Command, type JsonLine, main } from "./lib/command.ts";
+import { ACCESS_FLAGS, accessOf, isLoopback } from "./lib/access.ts";
 import { COMMON_FLAGS, parseFlags, usage } from "./lib/flags.ts";
 import { MODEL_FLAGS, modelChoice, type OpenModel, requireModelFolder } from "./lib/model.ts";
 import { readWebhooks, WEBHOOKS_FLAG } from "./lib/webhooks.ts";
@@ -28,6 +29,7 @@ export const START_FLAGS = {
     help: `where runs are kept: a file, or the address of a KV Connect server (default: ${DEFAULT_STORE})`,
   },
   ...WEBHOOKS_FLAG,
+  ...ACCESS_FLAGS,
   draw: { kind: "text", help: `a prompt to draw into ${FIRST_PICTURE} as soon as the model is loaded` },
   ...MODEL_FLAGS,
   ...COMMON_FLAGS,
@@ -51,7 +53,8 @@ export function startCommand(open: OpenModel, encode: typeof encodePicture): Com
     // Whoever awaits it sees its failure; this keeps the process alive until then.
     inference.catch(() => {});
     const host = flags.host ?? DEFAULT_HOST;
-    if (!isLoopback(host)) {
+    const { policy, hosts, origins, rate, admission } = accessOf(flags, host);
+    if (policy === "open" && !isLoopback(host)) {
       output.stderr(`warning: ${host} is open to whoever reaches this machine, and no key is asked for\n`);
     }
     const log = (line: JsonLine) => output.stderr(`${JSON.stringify(line)}\n`);
@@ -63,6 +66,8 @@ export function startCommand(open: OpenModel, encode: typeof encodePicture): Com
         store: flags.store ?? DEFAULT_STORE,
         encode: png,
         webhooks: webhooks.out,
+        delivery: webhooks.delivery,
+        admission,
         log,
       })
     );
@@ -81,8 +86,17 @@ export function startCommand(open: OpenModel, encode: typeof encodePicture): Com
       onReplay: () => dispatcher.wake(),
     }));
     // A door without runs tells each of its callers why.
-    for (const door of [runs, hooks]) door.catch(() => {});
-    const server = serve({ inference, encode, host, port, runs, hooks });
+    const keys = house.then(({ keys }) => keys);
+    for (const door of [runs, hooks, keys]) door.catch(() => {});
+    const server = serve({
+      inference,
+      encode,
+      host,
+      port,
+      runs,
+      hooks,
+      access: { policy, hosts, origins, rate, keys },
+    });
     try {
       output.stderr(`loading the model; ${server.url} answers already\n`);
       const { info, steps } = await inference;
@@ -137,10 +151,6 @@ async function drawFirst(
     });
   });
   return { out: FIRST_PICTURE, draw_seconds: Number(seconds.toFixed(3)) };
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

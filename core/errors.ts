@@ -18,6 +18,8 @@ export interface ErrorDetails {
   readonly param?: string;
   /** HTTP status that the doors answer with. @default {400} */
   readonly status?: number;
+  /** Seconds after which trying again may help; the doors' `Retry-After`. */
+  readonly retryAfter?: number;
   readonly cause?: unknown;
 }
 
@@ -32,6 +34,7 @@ export class UnmaskError extends Error {
   readonly fix: string;
   readonly param: string | undefined;
   readonly status: number;
+  readonly retryAfter: number | undefined;
 
   constructor(details: ErrorDetails) {
     super(details.message, { cause: details.cause });
@@ -40,5 +43,6 @@ export class UnmaskError extends Error {
     this.fix = details.fix;
     this.param = details.param;
     this.status = details.status ?? 400;
+    this.retryAfter = details.retryAfter;
   }
 }

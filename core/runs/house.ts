@@ -8,6 +8,8 @@ import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { UnmaskError } from "../errors.ts";
 import type { RemoteInference } from "../tasks/remote.ts";
+import { Admission, type AdmissionOptions } from "./admission.ts";
+import { ApiKeys } from "./api_keys.ts";
 import { Ledger } from "./ledger.ts";
 import { Retention } from "./retention.ts";
 import { Runs } from "./service.ts";
@@ -19,6 +21,7 @@ import { threadEngine } from "./thread_engine.ts";
 import { Dispatcher } from "./webhooks/dispatcher.ts";
 import { NO_WEBHOOKS, type WebhookConfig } from "./webhooks/endpoint.ts";
 import { makeOutbox } from "./webhooks/outbox.ts";
+import type { Delivery } from "./webhooks/settings.ts";
 import { Worker, type WorkerOptions } from "./worker.ts";
 
 /** Where runs are kept when nobody says: one file, for one process. */
@@ -37,6 +40,10 @@ export interface HouseOptions extends Partial<Pick<WorkerOptions, "id" | "slots"
   readonly encode: EncodeOutput;
   /** Whom this server tells of runs; without it, only the addresses that a run names with its own secrets. */
   readonly webhooks?: WebhookConfig;
+  /** When deliveries are tried again. @default {null}, as Standard Webhooks says */
+  readonly delivery?: Delivery | null;
+  /** How much may be unfinished at once. */
+  readonly admission?: AdmissionOptions;
 }
 
 export interface House {
@@ -44,6 +51,7 @@ export interface House {
   readonly engine: StepEngine;
   readonly worker: Worker;
   readonly store: StoreInfo;
+  readonly keys: ApiKeys;
   /** Sends what the outbox holds. */
   readonly dispatcher: Dispatcher;
   /** Finishes the steps at work, saves, hands the leases back, closes the store. The inference stays open. */
@@ -52,7 +60,16 @@ export interface House {
 
 /** @throws {UnmaskError} what opening the store refuses; `no_steps` for an inference that gives whole pictures only */
 export async function openHouse(options: HouseOptions): Promise<House> {
-  const { inference, modelFolder, store: where, encode, webhooks = NO_WEBHOOKS, ...rest } = options;
+  const {
+    inference,
+    modelFolder,
+    store: where,
+    encode,
+    webhooks = NO_WEBHOOKS,
+    delivery = null,
+    admission = {},
+    ...rest
+  } = options;
   const { steps } = inference;
   if (steps === undefined) {
     throw new UnmaskError({
@@ -65,14 +82,16 @@ export async function openHouse(options: HouseOptions): Promise<House> {
   if (where !== ":memory:" && !/^https?:/.test(where)) await mkdir(dirname(where), { recursive: true });
   const store = await openStore(where);
   try {
-    const dispatcher = new Dispatcher({ store, config: webhooks });
+    const dispatcher = new Dispatcher({ store, config: webhooks, ...delivery });
     const ledger = new Ledger(store, { outbox: makeOutbox(webhooks, () => dispatcher.wake()) });
     const engine = await threadEngine(inference.info, steps, modelFolder);
     const worker = new Worker({ ledger, engine, kinds: KINDS, encode, ...rest });
+    const gate = new Admission(store, admission);
     const runs = new Runs({
       ledger,
       kinds: KINDS,
       webhooks,
+      admit: (owner) => gate.admit(owner),
       check: async (task, input) => void await engine.start(task, input),
       onQueued: () => worker.wake(),
       onControl: (id, control) => worker.obey(id, control),
@@ -91,7 +110,7 @@ export async function openHouse(options: HouseOptions): Promise<House> {
       await sending;
       await store.close();
     };
-    return { runs, engine, worker, store: store.info, dispatcher, close };
+    return { runs, engine, worker, store: store.info, keys: new ApiKeys(store), dispatcher, close };
   } catch (error) {
     await store.close();
     throw error;

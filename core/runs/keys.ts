@@ -25,6 +25,8 @@ export const keys = {
   idempotency: (owner: string, key: string): Key => ["idempotency", owner, key],
   /** Measured speed of a task under a fingerprint. */
   rate: (task: string): Key => ["rate", task],
+  apiKey: (id: string): Key => ["api_key", id],
+  allApiKeys: ["api_key"] as Key,
 } as const;
 
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";

@@ -52,7 +52,7 @@ export function toOpenAIError(error: UnmaskError, requestId: string): OpenAIErro
   };
 }
 
-/** Answers `thrown` in OpenAI's shape; 503 carries `Retry-After`. */
+/** Answers `thrown` in OpenAI's shape; 429 and 503 carry `Retry-After`. */
 export function answerError(context: Context<Environment>, thrown: unknown): Response {
   const signal = context.req.raw.signal;
   // The client has gone: nobody reads this answer, and nothing went wrong.
@@ -67,7 +67,9 @@ export function answerError(context: Context<Environment>, thrown: unknown): Res
     "cache-control": "no-store",
     "x-request-id": requestId,
   };
-  if (error.status === 503) headers["retry-after"] = "1";
+  const retryAfter = error.retryAfter ?? (error.status === 503 ? 1 : undefined);
+  if (retryAfter !== undefined) headers["retry-after"] = String(retryAfter);
+  if (error.status === 401) headers["www-authenticate"] = "Bearer";
   return new Response(JSON.stringify(toOpenAIError(error, requestId)), { status: error.status, headers });
 }
 

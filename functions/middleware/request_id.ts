@@ -5,10 +5,15 @@
  * @module
  */
 import type { Context, MiddlewareHandler } from "hono";
+import type { Caller } from "./access.ts";
 
 /** What our middleware stores on hono's context. */
 export interface Environment {
-  Variables: { requestId: string };
+  Variables: {
+    requestId: string;
+    /** Set by access.ts; absent on paths that are open to everybody. */
+    caller?: Caller;
+  };
 }
 
 export const requestId: MiddlewareHandler<Environment> = async (context, next) => {

@@ -73,8 +73,11 @@ describe("start", () => {
 
   it("warns when the network can reach it", async () => {
     const failed = () => Promise.reject(new UnmaskError({ code: "stop", message: "stop here", fix: "-" }));
-    const open = await collect(startCommand(failed, encodeDouble), ["--host", "0.0.0.0", "--port", "0"]);
+    const network = ["--host", "0.0.0.0", "--port", "0"];
+    const open = await collect(startCommand(failed, encodeDouble), [...network, "--auth", "open"]);
     expect(open.stderr).toContain("warning: 0.0.0.0 is open");
+    const keyed = await collect(startCommand(failed, encodeDouble), network);
+    expect(keyed.stderr).not.toContain("warning");
     const closed = await collect(startCommand(failed, encodeDouble), ["--host", "::1", "--port", "0"]);
     expect(closed.stderr).not.toContain("warning");
   });
@@ -82,6 +85,9 @@ describe("start", () => {
   it.each<[string, readonly string[], string]>([
     ["a port out of range", ["--port", "70000"], "port_out_of_range"],
     ["an argument", ["now"], "unexpected_argument"],
+    ["an unknown way to answer", ["--auth", "maybe"], "auth_unknown"],
+    ["an origin with a path", ["--origins", "https://a.example/x"], "origin_invalid"],
+    ["no rate", ["--rate", "0"], "rate_out_of_range"],
     ["an unknown flag", ["--listen"], "unknown_flag"],
   ])("refuses %s", async (_, args, code) => {
     const result = await collect(startCommand(() => Promise.resolve(double()), encodeDouble), [...args, "--json"]);

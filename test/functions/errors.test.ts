@@ -105,7 +105,7 @@ describe("fields that cannot be honoured", () => {
 describe("bodies", () => {
   const post = (body: BodyInit | null, contentType: string | null = "application/json"): RequestInit => ({
     method: "POST",
-    headers: contentType === null ? {} : { "content-type": contentType },
+    headers: { "x-unmask": "1", ...(contentType === null ? {} : { "content-type": contentType }) },
     body,
   });
 

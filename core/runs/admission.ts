@@ -1,0 +1,80 @@
+/**
+ * How much may be unfinished at once: in all, since a queue without an end would answer nobody in time, and of one owner,
+ * so that none fills it alone.
+ *
+ * @module
+ */
+import { UnmaskError } from "../errors.ts";
+import { keys } from "./keys.ts";
+import type { Lease, Pending } from "./record.ts";
+import { listAll, type Store } from "./store/types.ts";
+
+export interface AdmissionOptions {
+  /** Runs waiting and running, of all owners. @default {256} */
+  readonly queue?: number;
+  /** Of one owner. @default {64} */
+  readonly perOwner?: number;
+  /** Ms for which a count of the store is believed; what this process accepts in between is added. @default {500} */
+  readonly trust?: number;
+  readonly now?: () => number;
+}
+
+export class Admission {
+  readonly #store: Store;
+  readonly #options: Required<AdmissionOptions>;
+  #counted: Promise<Map<string, number>> | undefined;
+  #until = 0;
+
+  constructor(store: Store, options: AdmissionOptions = {}) {
+    this.#store = store;
+    this.#options = { queue: 256, perOwner: 64, trust: 500, now: () => performance.now(), ...options };
+  }
+
+  /**
+   * Room for one run more of `owner`.
+   *
+   * @throws {UnmaskError} `queue_full` (503, with Retry-After), `too_many_runs` (429, with Retry-After)
+   */
+  async admit(owner: string): Promise<void> {
+    const { queue, perOwner, trust, now } = this.#options;
+    if (this.#counted === undefined || now() >= this.#until) {
+      this.#until = now() + trust;
+      this.#counted = this.#count();
+      // A store that did not answer is asked again by whoever comes next.
+      this.#counted.catch(() => this.#counted = undefined);
+    }
+    const counted = await this.#counted;
+    const own = counted.get(owner) ?? 0;
+    if (own >= perOwner) {
+      throw new UnmaskError({
+        code: "too_many_runs",
+        message: `${own} runs of this key are unfinished, and ${perOwner} may be at once`,
+        fix: "wait until some have ended, or cancel them",
+        status: 429,
+        retryAfter: 1,
+      });
+    }
+    const all = counted.values().reduce((sum, count) => sum + count, 0);
+    if (all >= queue) {
+      throw new UnmaskError({
+        code: "queue_full",
+        message: `${all} runs are waiting or at work, as many as this server takes`,
+        fix: "try again after the seconds named by the header Retry-After",
+        status: 503,
+        retryAfter: 2,
+      });
+    }
+    counted.set(owner, own + 1);
+  }
+
+  /** Unfinished runs by owner; a run has a place in the queue or a lease, but for one that is paused. */
+  async #count(): Promise<Map<string, number>> {
+    const counts = new Map<string, number>();
+    for (const prefix of [keys.allPending, keys.allLeases]) {
+      for await (const { value } of listAll<Pending | Lease>(this.#store, { prefix, limit: 500 })) {
+        counts.set(value.owner, (counts.get(value.owner) ?? 0) + 1);
+      }
+    }
+    return counts;
+  }
+}
