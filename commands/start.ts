@@ -6,7 +6,6 @@
 import { UnmaskError } from "../core/errors.ts";
 import { decodePicture, encodePicture } from "../core/image/codec.ts";
 import { DEFAULT_STORE, type House, openHouse } from "../core/runs/house.ts";
-import type { Picture } from "../core/model/types.ts";
 import { parseDrawInput } from "../core/tasks/draw_input.ts";
 import { openInference, type RemoteInference } from "../core/tasks/remote.ts";
 import { DEFAULT_HOST, DEFAULT_PORT, serve } from "../functions/serve.ts";
@@ -58,13 +57,12 @@ export function startCommand(open: OpenModel, encode: typeof encodePicture): Com
       output.stderr(`warning: ${host} is open to whoever reaches this machine, and no key is asked for\n`);
     }
     const log = (line: JsonLine) => output.stderr(`${JSON.stringify(line)}\n`);
-    const png = (picture: Picture) => encode(picture, "png");
     const house = inference.then((opened) =>
       openHouse({
         inference: opened,
         modelFolder: choice.modelFolder,
         store: flags.store ?? DEFAULT_STORE,
-        encode: png,
+        encode,
         webhooks: webhooks.out,
         delivery: webhooks.delivery,
         admission,
@@ -75,7 +73,7 @@ export function startCommand(open: OpenModel, encode: typeof encodePicture): Com
     const runs = house.then(async ({ runs, engine }) => ({
       runs,
       engine,
-      encode: png,
+      encode,
       decode: decodePicture,
       imageSize: (await inference).info.imageSize,
       closing: closing.signal,

@@ -35,20 +35,20 @@ export function workerCommand(open: OpenModel): Command {
     if (!(lease >= 1 && lease <= 600)) throw outOfRange("lease", "1 to 600 seconds");
     const choice = modelChoice(flags);
     await requireModelFolder(choice);
-    const webhooks = (await readWebhooks(flags.webhooks)).out;
+    const webhooks = await readWebhooks(flags.webhooks);
     const inference = await open(choice);
     try {
       const log = (line: Readonly<Record<string, unknown>>) => output.stderr(`${JSON.stringify(line)}\n`);
-      const encode = (picture: Parameters<typeof encodePicture>[0]) => encodePicture(picture, "png");
       const { modelFolder } = choice;
       const house = await openHouse({
         inference,
         modelFolder,
         store,
-        encode,
+        encode: encodePicture,
         slots,
         lease: lease * 1000,
-        webhooks,
+        webhooks: webhooks.out,
+        delivery: webhooks.delivery,
         log,
       });
       try {

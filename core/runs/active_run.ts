@@ -256,14 +256,15 @@ export class ActiveRun {
   /** Saves the result and ends the run, unless a cancel came first. */
   async finish(result: StepResult): Promise<void> {
     const { encode, ledger } = this.#parts;
-    const bytes = await encode(result.picture);
+    const { format, quality } = this.record.encoding;
+    const bytes = await encode(result.picture, format, quality);
     await this.settled();
     if (this.#lost) return;
     if (this.control.cancel === true) {
       const cancelled = settle(this.#progressed(), this.control, 0);
       if (cancelled !== null) return await this.#leave(cancelled);
     }
-    const media = "image/png";
+    const media = `image/${format}`;
     const staged = await stageUntilDone(ledger.store, this.record, RESULT, bytes, media);
     const output: RunOutput = {
       blob: RESULT,

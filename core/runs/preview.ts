@@ -10,7 +10,7 @@ import { idsAt, paintFlat } from "./state/timeline.ts";
 import type { EncodeOutput, StepEngine } from "./step_engine.ts";
 import { putBlob, readBlob } from "./store/blobs.ts";
 
-/** @returns a picture file. @throws `run_not_found`, `step_not_done` (404), `task_has_no_picture` */
+/** @returns a picture file in the run's own format. @throws `run_not_found`, `step_not_done` (404), `task_has_no_picture` */
 export async function pictureAt(
   runs: Runs,
   { engine, encode }: { readonly engine: StepEngine; readonly encode: EncodeOutput },
@@ -19,14 +19,15 @@ export async function pictureAt(
   step: number,
 ): Promise<Uint8Array> {
   const sequence = await sequenceOf(runs, owner, id, step);
+  const { encoding: { format, quality } } = await runs.get(owner, id);
   const { store } = runs.ledger;
   const key = { owner, run: id, name: `step-${step}` };
   const known = await readBlob(store, key);
   if (known !== null) return known.bytes;
   const { ids, masked } = idsAt(sequence, step, await engine.meanCode());
-  const bytes = await encode(paintFlat(await engine.decode(ids), masked, ids.length));
+  const bytes = await encode(paintFlat(await engine.decode(ids), masked, ids.length), format, quality);
   // Kept only if nobody was faster; the bytes are the same.
-  await putBlob(store, key, bytes, "image/png").catch(() => undefined);
+  await putBlob(store, key, bytes, `image/${format}`).catch(() => undefined);
   return bytes;
 }
 

@@ -21,6 +21,18 @@ const problemSchema = z.object({
 });
 export type Problem = z.infer<typeof problemSchema>;
 
+/** As core/image/codec.ts writes them; not imported, so that a front needs no codec. */
+export const OUTPUT_FORMATS = ["png", "jpeg", "webp"] as const;
+export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
+
+/** What kind of file a run's pictures become. */
+export const encodingSchema = z.strictObject({
+  format: z.enum(OUTPUT_FORMATS),
+  /** 0 to 100; absent for png, which is lossless. */
+  quality: z.int().min(0).max(100).optional(),
+}).refine(({ format, quality }) => format !== "png" || quality === undefined);
+export type Encoding = z.infer<typeof encodingSchema>;
+
 /** A picture file of a run: `blob` is its name, under the run. */
 const outputSchema = z.object({
   blob: z.string(),
@@ -82,6 +94,8 @@ export const recordSchema = z.object({
   origin: originSchema.nullable(),
   /** Where the run stands in the queue: rank and order; null: nowhere. */
   place: z.tuple([count, time]).nullable(),
+  /** Of its result and previews. */
+  encoding: encodingSchema.default({ format: "png" }),
   output: outputSchema.nullable(),
   /** Why it failed; while it may still succeed, why its last attempt did not. */
   error: problemSchema.nullable(),

@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { UnmaskError } from "../errors.ts";
+import { encodingSchema } from "./record.ts";
 import { boxSchema } from "./state/region.ts";
 
 const options = {
@@ -16,6 +17,8 @@ const options = {
   deadline_ms: z.int().min(1).max(2_592_000_000).nullable().optional(),
   /** Fail rather than go on with other numerics. */
   require_exact: z.boolean().optional(),
+  /** Of the picture file. @default {png} */
+  output: encodingSchema.optional(),
   webhooks: z.array(z.record(z.string(), z.json())).max(10).optional(),
 };
 
@@ -42,6 +45,7 @@ const FIXES: Readonly<Record<string, string>> = {
   budget_ms: "use milliseconds, 1 to 86400000",
   deadline_ms: "use milliseconds, 1 to 2592000000",
   require_exact: "use true or false",
+  output: 'use {"format": "png"}, or jpeg or webp with a quality from 0 to 100',
   webhooks: "use at most 10 objects",
   step: "use a step that the run has done",
   boxes: "use boxes [left, top, right, bottom] in pixels",

@@ -211,7 +211,7 @@ export class Runs {
     owner: string,
     task: string,
     input: CreateRequest["input"],
-    { priority = 5, budget_ms = null, deadline_ms = null, require_exact = false, webhooks = [] }: Options,
+    { priority = 5, budget_ms = null, deadline_ms = null, require_exact = false, output, webhooks = [] }: Options,
     origin: Origin | null,
   ): RunRecord {
     const now = this.ledger.now();
@@ -240,6 +240,7 @@ export class Runs {
       require_exact,
       origin,
       place: [rankOf(priority), now],
+      encoding: output ?? { format: "png" },
       output: null,
       error: null,
       webhooks,

@@ -5,6 +5,7 @@
  * @module
  */
 import type { Picture } from "../model/types.ts";
+import type { OutputFormat } from "./record.ts";
 import type { Delta } from "../tasks/task.ts";
 
 export interface OpenSteps {
@@ -31,5 +32,5 @@ export interface StepEngine {
   meanCode(): Promise<number>;
 }
 
-/** Pixels to a file's bytes, the same bytes for the same pixels. */
-export type EncodeOutput = (picture: Picture) => Promise<Uint8Array>;
+/** Pixels to a file's bytes, the same bytes for the same pixels. @param quality 0 to 100; absent for png */
+export type EncodeOutput = (picture: Picture, format: OutputFormat, quality?: number) => Promise<Uint8Array>;

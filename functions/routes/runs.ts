@@ -106,7 +106,8 @@ export function runsRoutes(opening: Promise<RunsDoor>, limits: Limits): Hono<Env
   on("get", "/v1/runs/:id/steps/:step/image", async (context, door, id) => {
     const step = Number(context.req.param("step"));
     const parts = { engine: engineOf(door), encode: door.encode };
-    return file(await pictureAt(door.runs, parts, ownerOf(context), id, step), "image/png");
+    const { encoding } = await door.runs.get(ownerOf(context), id);
+    return file(await pictureAt(door.runs, parts, ownerOf(context), id, step), `image/${encoding.format}`);
   });
   routes.all("/v1/runs", methodNotAllowed(["GET", "POST"]));
   routes.all("/v1/runs/estimate", methodNotAllowed(["POST"]));
