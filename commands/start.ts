@@ -83,16 +83,26 @@ export function startCommand(open: OpenModel, encode: typeof encodePicture): Com
       hooks: webhooks.hooks,
       onReplay: () => dispatcher.wake(),
     }));
+    const protocols = house.then(async ({ runs, links, worker, engine }) => ({
+      runs,
+      engine,
+      encode,
+      links,
+      model: (await inference).info.model,
+      baseUrl: webhooks.out.base_url,
+      busy: () => worker.active >= worker.slots,
+      closing: closing.signal,
+    }));
     // A door without runs tells each of its callers why.
     const keys = house.then(({ keys }) => keys);
-    for (const door of [runs, hooks, keys]) door.catch(() => {});
+    for (const door of [runs, hooks, protocols, keys]) door.catch(() => {});
     const server = serve({
       inference,
-      encode,
       host,
       port,
       runs,
       hooks,
+      protocols,
       access: { policy, hosts, origins, rate, keys },
     });
     try {

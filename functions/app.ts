@@ -9,21 +9,26 @@ import type { RemoteInference } from "../core/tasks/remote.ts";
 import { access, type AccessOptions } from "./middleware/access.ts";
 import { methodNotAllowed, onError, onNotFound } from "./middleware/errors.ts";
 import { securityHeaders } from "./middleware/headers.ts";
-import { DEFAULT_LIMITS, DrawGate, type Limits } from "./middleware/limits.ts";
+import { DEFAULT_LIMITS, type Limits } from "./middleware/limits.ts";
 import { localOnly, type LocalOptions } from "./middleware/local.ts";
 import { rateLimit, type RateOptions } from "./middleware/rate.ts";
 import { type Environment, requestId } from "./middleware/request_id.ts";
-import { HealthWatch } from "./routes/health.ts";
+import { cogRoutes } from "./routes/cog.ts";
+import { filesRoutes } from "./routes/files.ts";
+import { healthOf } from "./routes/health.ts";
 import { type HooksDoor, hooksRoutes } from "./routes/hooks.ts";
-import { type EncodePicture, generateImages } from "./routes/images.ts";
 import { keysRoutes } from "./routes/keys.ts";
+import type { OpenAIDoor } from "./routes/openai/door.ts";
+import { openaiRoutes } from "./routes/openai/routes.ts";
 import { playground } from "./routes/playground.ts";
+import { Readiness } from "./routes/readiness.ts";
+import { replicateRoutes } from "./routes/replicate.ts";
+import { runpodRoutes } from "./routes/runpod.ts";
 import { type RunsDoor, runsRoutes } from "./routes/runs.ts";
 
 export interface AppOptions {
   /** May still be opening: `/health` then says so, and a draw waits for it. */
   readonly inference: Promise<RemoteInference>;
-  readonly encode: EncodePicture;
   readonly limits?: Partial<Limits>;
   /** Who is answered. @default open to this machine alone */
   readonly access?: AccessOptions & LocalOptions & { readonly rate?: RateOptions };
@@ -31,25 +36,24 @@ export interface AppOptions {
   readonly runs?: Promise<RunsDoor>;
   /** Webhooks in, and the delivery log of those that went out; absent: their routes are not there. */
   readonly hooks?: Promise<HooksDoor>;
+  /** Runs in the words of OpenAI, Cog, Replicate and RunPod; absent: their routes are not there. */
+  readonly protocols?: Promise<OpenAIDoor>;
 }
 
 /**
  * ```ts
- * const app = createApp({ inference: openInference({ modelFolder: "models/scenes" }), encode: encodePicture });
+ * const app = createApp({ inference: openInference({ modelFolder: "models/scenes" }), runs, protocols });
  * Deno.serve(app.fetch);
  * ```
  */
 export function createApp(options: AppOptions): Hono<Environment> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const images = { inference: options.inference, encode: options.encode, limits, gate: new DrawGate(limits) };
-  const watch = new HealthWatch(options.inference);
+  const readiness = new Readiness(options.inference);
 
   const app = new Hono<Environment>();
   guard(app, options.access ?? { policy: "open" });
-  app.post("/v1/images/generations", (context) => generateImages(context, images));
-  app.all("/v1/images/generations", methodNotAllowed(["POST"]));
   app.get("/health", (context) => {
-    const health = watch.health();
+    const health = healthOf(readiness);
     return context.json(health, health.ready ? 200 : 503, { "cache-control": "no-store" });
   });
   app.all("/health", methodNotAllowed(["GET", "HEAD"]));
@@ -57,6 +61,13 @@ export function createApp(options: AppOptions): Hono<Environment> {
   if (keys !== undefined) app.route("/", keysRoutes(keys, limits));
   if (options.runs !== undefined) app.route("/", runsRoutes(options.runs, limits));
   if (options.hooks !== undefined) app.route("/", hooksRoutes(options.hooks, limits));
+  if (options.protocols !== undefined) {
+    app.route("/", openaiRoutes(options.protocols, readiness, limits));
+    app.route("/", cogRoutes(options.protocols, readiness, limits));
+    app.route("/", filesRoutes(options.protocols));
+    app.route("/", replicateRoutes(options.protocols, limits));
+    app.route("/", runpodRoutes(options.protocols, limits));
+  }
   app.route("/", playground());
   app.notFound(onNotFound);
   app.onError(onError);

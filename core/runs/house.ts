@@ -11,6 +11,7 @@ import type { RemoteInference } from "../tasks/remote.ts";
 import { Admission, type AdmissionOptions } from "./admission.ts";
 import { ApiKeys } from "./api_keys.ts";
 import { Ledger } from "./ledger.ts";
+import { Links } from "./links.ts";
 import { Retention } from "./retention.ts";
 import { Runs } from "./service.ts";
 import { drawKind } from "./state/draw_kind.ts";
@@ -52,6 +53,8 @@ export interface House {
   readonly worker: Worker;
   readonly store: StoreInfo;
   readonly keys: ApiKeys;
+  /** Signs what needs no key. */
+  readonly links: Links;
   /** Sends what the outbox holds. */
   readonly dispatcher: Dispatcher;
   /** Finishes the steps at work, saves, hands the leases back, closes the store. The inference stays open. */
@@ -86,6 +89,7 @@ export async function openHouse(options: HouseOptions): Promise<House> {
     const ledger = new Ledger(store, { outbox: makeOutbox(webhooks, () => dispatcher.wake()) });
     const engine = await threadEngine(inference.info, steps, modelFolder);
     const worker = new Worker({ ledger, engine, kinds: KINDS, encode, ...rest });
+    const links = await Links.of(store);
     const gate = new Admission(store, admission);
     const runs = new Runs({
       ledger,
@@ -110,7 +114,7 @@ export async function openHouse(options: HouseOptions): Promise<House> {
       await sending;
       await store.close();
     };
-    return { runs, engine, worker, store: store.info, keys: new ApiKeys(store), dispatcher, close };
+    return { runs, engine, worker, store: store.info, keys: new ApiKeys(store), links, dispatcher, close };
   } catch (error) {
     await store.close();
     throw error;

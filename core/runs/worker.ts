@@ -66,6 +66,11 @@ export class Worker {
     return this.#active.size;
   }
 
+  /** Runs that it holds at most. */
+  get slots(): number {
+    return this.#options.slots;
+  }
+
   start(): void {
     this.#heart = setInterval(() => this.#beat(), this.#options.lease / 3);
     this.#loops = Promise.all([this.#stepLoop(), this.#claimLoop(), this.#reclaimLoop()]);

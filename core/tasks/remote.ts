@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { UnmaskError } from "../errors.ts";
 import { openThread, type Thread } from "../engine/thread.ts";
 import type { Picture } from "../model/types.ts";
 import type { DrawResult } from "./draw.ts";
@@ -52,6 +53,8 @@ export interface RemoteInference {
   readonly steps?: RemoteSteps;
   /** What is used and loaded, as of the last draw that finished. */
   readonly info: ModelInfo;
+  /** Why the inference thread is gone; absent while it lives. */
+  readonly death?: UnmaskError | undefined;
   /**
    * @param input checked here: see {@link parseDrawInput}
    * @throws {UnmaskError} what the task's `start` refuses; `thread_died` (503)
@@ -117,6 +120,10 @@ class Remote implements RemoteInference {
 
   get info(): ModelInfo {
     return this.#info;
+  }
+
+  get death(): UnmaskError | undefined {
+    return this.#thread.death;
   }
 
   async draw(input: DrawInput, options: DrawCallOptions = {}): Promise<FinishedDraw> {

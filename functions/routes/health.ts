@@ -5,12 +5,14 @@
  * @module
  */
 import type { RemoteInference } from "../../core/tasks/remote.ts";
+import type { Readiness, ReadinessStatus } from "./readiness.ts";
 
 type InferenceInfo = RemoteInference["info"];
 
 export interface Health {
-  readonly status: "loading" | "ready" | "failed";
-  readonly live: true;
+  readonly status: ReadinessStatus;
+  /** False when the inference thread has died: only a new process helps. */
+  readonly live: boolean;
   readonly ready: boolean;
   readonly model: string | null;
   readonly provider: InferenceInfo["provider"] | null;
@@ -25,29 +27,20 @@ export interface Health {
   readonly weight_bytes: number;
 }
 
-/** Follows an inference that is still being opened. */
-export class HealthWatch {
-  #inference: RemoteInference | undefined;
-  #failed = false;
-
-  constructor(inference: Promise<RemoteInference>) {
-    inference.then((opened) => this.#inference = opened, () => this.#failed = true);
-  }
-
-  health(): Health {
-    const info = this.#inference?.info;
-    return {
-      status: info !== undefined ? "ready" : this.#failed ? "failed" : "loading",
-      live: true,
-      ready: info !== undefined,
-      model: info?.model ?? null,
-      provider: info?.provider ?? null,
-      runtime: info?.runtime ?? null,
-      device: info?.device ?? null,
-      software: info?.software ?? null,
-      threads: info?.threads ?? null,
-      loaded: info?.loaded ?? [],
-      weight_bytes: info?.loaded.reduce((sum, { bytes }) => sum + bytes, 0) ?? 0,
-    };
-  }
+export function healthOf(readiness: Readiness): Health {
+  const { status } = readiness.report();
+  const info = readiness.info;
+  return {
+    status,
+    live: status !== "dead",
+    ready: status === "ready",
+    model: info?.model ?? null,
+    provider: info?.provider ?? null,
+    runtime: info?.runtime ?? null,
+    device: info?.device ?? null,
+    software: info?.software ?? null,
+    threads: info?.threads ?? null,
+    loaded: info?.loaded ?? [],
+    weight_bytes: info?.loaded.reduce((sum, { bytes }) => sum + bytes, 0) ?? 0,
+  };
 }

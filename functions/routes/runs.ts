@@ -21,6 +21,7 @@ import type { Accepted, Runs } from "../../core/runs/service.ts";
 import { positionsOfBoxes, positionsOfMask } from "../../core/runs/state/region.ts";
 import type { EncodeOutput, StepEngine } from "../../core/runs/step_engine.ts";
 import { methodNotAllowed } from "../middleware/errors.ts";
+import { idempotencyKeyOf } from "../middleware/idempotency.ts";
 import { type Limits, readJson } from "../middleware/limits.ts";
 import { ownerOf } from "../middleware/owner.ts";
 import { type Preference, preference } from "../middleware/prefer.ts";
@@ -60,18 +61,28 @@ export function runsRoutes(opening: Promise<RunsDoor>, limits: Limits): Hono<Env
   on("post", "/v1/runs", async (context, door) => {
     const prefer = preference(context.req.header("prefer"));
     const request = parseRequest(createSchema, await readJson(context.req.raw, limits));
-    return await answer(context, door, prefer, await door.runs.create(ownerOf(context), request, keyOf(context)));
+    return await answer(
+      context,
+      door,
+      prefer,
+      await door.runs.create(ownerOf(context), request, idempotencyKeyOf(context)),
+    );
   });
   on("post", "/v1/runs/:id/fork", async (context, door, id) => {
     const prefer = preference(context.req.header("prefer"));
     const request = parseRequest(forkSchema, await readJson(context.req.raw, limits));
-    return await answer(context, door, prefer, await door.runs.fork(ownerOf(context), id, request, keyOf(context)));
+    return await answer(
+      context,
+      door,
+      prefer,
+      await door.runs.fork(ownerOf(context), id, request, idempotencyKeyOf(context)),
+    );
   });
   on("post", "/v1/runs/:id/redraw", async (context, door, id) => {
     const prefer = preference(context.req.header("prefer"));
     const request = parseRequest(redrawSchema, await readJson(context.req.raw, limits));
     const region = (side: number) => regionOf(request, door, side);
-    const accepted = await door.runs.redraw(ownerOf(context), id, request, region, keyOf(context));
+    const accepted = await door.runs.redraw(ownerOf(context), id, request, region, idempotencyKeyOf(context));
     return await answer(context, door, prefer, accepted);
   });
   on("get", "/v1/runs", async (context, { runs }) => {
@@ -167,17 +178,6 @@ function engineOf({ engine }: RunsDoor): StepEngine {
     message: "this server computes nothing itself",
     fix: "ask a server that has a model",
     status: 501,
-  });
-}
-
-/** @throws {UnmaskError} `idempotency_key_invalid` */
-function keyOf(context: Context<Environment>): string | undefined {
-  const key = context.req.header("idempotency-key");
-  if (key === undefined || (/^[\x20-\x7e]+$/.test(key) && key.length <= 255)) return key;
-  throw new UnmaskError({
-    code: "idempotency_key_invalid",
-    message: "the header Idempotency-Key is empty, too long, or holds more than plain text",
-    fix: "use 1 to 255 printable characters, such as a UUID",
   });
 }
 

@@ -1,18 +1,14 @@
 /**
- * A run's events as SSE: `id:` is the sequence number, so a stream can be resumed in any process. A client that leaves
- * costs nothing: the reading of the store ends with it.
+ * A run's events as SSE: `id:` is the sequence number, so a stream can be resumed in any process.
  *
  * @module
  */
 import type { Context } from "hono";
 import { UnmaskError } from "../../core/errors.ts";
-import { follow } from "../../core/runs/follow.ts";
 import type { Runs } from "../../core/runs/service.ts";
 import { ownerOf } from "../middleware/owner.ts";
 import type { Environment } from "../middleware/request_id.ts";
-
-/** Ms between two comments that say that the stream is alive. */
-export const HEARTBEAT = 10_000;
+import { eventStream, HEARTBEAT } from "./sse.ts";
 
 export async function streamEvents(
   context: Context<Environment>,
@@ -24,32 +20,12 @@ export async function streamEvents(
   const owner = ownerOf(context);
   const after = afterOf(context);
   await runs.get(owner, id); // 404 before a stream begins
-  const gone = new AbortController();
-  const leave = () => gone.abort();
-  for (const signal of [context.req.raw.signal, closing]) signal?.addEventListener("abort", leave, { once: true });
-  if (closing?.aborted === true) leave();
-  const encoder = new TextEncoder();
-  const events = follow(runs.ledger, owner, id, after, gone.signal, heartbeat);
-  const body = new ReadableStream<Uint8Array>({
-    // Something at once, so that headers leave before the first event.
-    start: (controller) => controller.enqueue(encoder.encode(": open\n\n")),
-    async pull(controller) {
-      const { done, value } = await events.next();
-      if (done === true) return controller.close();
-      const text = value === null
-        ? ": alive\n\n"
-        : `id: ${value.sequence}\nevent: ${value.type}\ndata: ${JSON.stringify(value)}\n\n`;
-      controller.enqueue(encoder.encode(text));
-    },
-    cancel: leave,
-  });
-  return new Response(body, {
-    headers: {
-      "content-type": "text/event-stream; charset=utf-8",
-      "cache-control": "no-store",
-      "x-accel-buffering": "no",
-    },
-  });
+  return eventStream(
+    context,
+    { owner, id },
+    { runs, after, heartbeat, ...(closing === undefined ? {} : { closing }) },
+    (event) => `id: ${event.sequence}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}`,
+  );
 }
 
 /** @throws {UnmaskError} `after_invalid` */
