@@ -20,6 +20,11 @@ const LIMIT = 65_536;
 /** Below this scores leave the range of fp32: such temperatures count as 0. */
 const COLDEST = 1e-30;
 
+/** A temperature that fp32 scores can be divided by, else 0. */
+export function warmEnough(temperature: number): number {
+  return temperature < COLDEST ? 0 : temperature;
+}
+
 export interface GpuPickOptions {
   /** VQ codes, the logits of one position. */
   readonly vocabulary: number;
@@ -122,7 +127,6 @@ export class GpuCanvas {
     const { vocabulary, seed, round } = this.#options;
     const [key0, key1] = seedKey(seed);
     const [onFull, onEnc] = edit === undefined ? [1, 0] : editWeights(edit.mode, edit.imageGuidance);
-    const warm = (temperature: number) => temperature < COLDEST ? 0 : temperature;
     const [candidates, words, scores] = this.#scratch;
     return {
       kernel: SAMPLE,
@@ -138,14 +142,14 @@ export class GpuCanvas {
         on_enc: onEnc,
         top_k: filter.topK < vocabulary ? filter.topK : 0,
         top_p: filter.topP,
-        temperature: warm(plan.temperature),
+        temperature: warmEnough(plan.temperature),
         key0,
         key1,
         step: plan.step,
         candidate_phase: PHASE.candidate << 16 | round,
         confidence_phase: PHASE.confidence << 16 | round,
         order: ORDER[confidence?.policy ?? "fixed"],
-        confidence_temperature: warm(confidence?.temperature ?? 0),
+        confidence_temperature: warmEnough(confidence?.temperature ?? 0),
       }),
       storage: [first.tensor, second.tensor, third.tensor, candidates, words, scores],
       groups: plan.positions.length,

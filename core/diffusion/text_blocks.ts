@@ -51,6 +51,19 @@ export function textSteps(plan: TextPlan): TextStep[] {
     .flatMap((from) => list.map((count) => ({ from, to: from + block, count })));
 }
 
+/** Everything that decides a step of an answer but its logits and random numbers. */
+export interface TextPickPlan {
+  /** From 1. */
+  readonly step: number;
+  /** Masked positions of the block, ascending; the logits have a row for each. */
+  readonly positions: Uint32Array;
+  /** Positions to reveal, at least 1. */
+  readonly count: number;
+  /** 0 takes the likeliest. */
+  readonly temperature: number;
+  readonly confidence: TextConfidence;
+}
+
 export interface Candidate {
   readonly id: number;
   /** Larger is surer. */
@@ -87,9 +100,12 @@ export function candidate(
   }
 }
 
-/** The `count` surest, surest first, equals by position; indices into `candidates`. */
+/** The `count` surest, surest first, equals by position; indices into `candidates`. NaN is the least sure. */
 export function surest(candidates: readonly Candidate[], count: number): number[] {
-  const confidence = (i: number) => candidates[i]?.confidence ?? -Infinity;
+  const confidence = (i: number) => {
+    const value = candidates[i]?.confidence ?? -Infinity;
+    return Number.isNaN(value) ? -Infinity : value;
+  };
   return [...candidates.keys()].sort((a, b) => confidence(b) - confidence(a) || a - b).slice(0, count);
 }
 
@@ -108,9 +124,10 @@ export function finishedAt(ids: ArrayLike<number>, maskId: number, ends: Readonl
 
 function margin(logits: Float32Array): number {
   const first = argmax(logits);
-  let second = -1;
+  let [second, highest] = [-1, -Infinity];
   for (let i = 0; i < logits.length; i++) {
-    if (i !== first && (second < 0 || (logits[i] as number) > (logits[second] as number))) second = i;
+    const value = logits[i] as number;
+    if (i !== first && value > highest) [second, highest] = [i, value];
   }
   return Math.exp(logProbability(logits, first)) - (second < 0 ? 0 : Math.exp(logProbability(logits, second)));
 }
@@ -122,8 +139,9 @@ function entropy(logits: Float32Array): number {
   for (let i = 0; i < logits.length; i++) {
     const distance = (logits[i] as number) - highest;
     const share = Math.exp(distance);
+    if (!(share > 0)) continue; // a NaN has none
     sum += share;
-    if (share > 0) weighted += share * distance;
+    weighted += share * distance;
   }
   return Math.log(sum) - weighted / sum;
 }

@@ -48,6 +48,15 @@ export interface TextCache {
   release(): void;
 }
 
+/** Answering where logits stay on the GPU. */
+export interface ResidentAnswering {
+  readonly gpu: Gpu;
+  /** As `Understanding.words`: one row, fp32 [asked, `vocabulary`]. */
+  words(cache: TextCache | undefined, input: TextInput, asked: Uint32Array): Promise<ResidentLogits>;
+  /** Rows of the LM head. */
+  readonly vocabulary: number;
+}
+
 /** Seeing, answering, pointing (facts 6.5, 6.6). Loads each of its graphs when it is first needed. */
 export interface Understanding {
   /**
@@ -64,6 +73,8 @@ export interface Understanding {
   words(cache: TextCache | undefined, input: TextInput, asked: Uint32Array): Promise<Float32Array>;
   /** The same over the LOC tokens only, fp32 [asked, locTokens]; the words of the LM head are never loaded. */
   locations(cache: TextCache | undefined, input: TextInput, asked: Uint32Array): Promise<Float32Array>;
+  /** Only on the webgpu provider, where it is how an answer is decoded; `words` reads its logits back. */
+  readonly resident?: ResidentAnswering;
   close(): Promise<void>;
 }
 

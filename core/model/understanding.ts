@@ -14,7 +14,8 @@ import { ownNames, textGraph } from "./graphs/text_step.ts";
 import { Lazy } from "./lazy.ts";
 import { hostFloats } from "./outputs.ts";
 import { type Feeds, positionRows } from "./prompt_cache.ts";
-import type { Picture, TextCache, TextInput, Tokenizer, Understanding } from "./types.ts";
+import { GroupedLogits } from "./resident_draw.ts";
+import type { Picture, ResidentAnswering, TextCache, TextInput, Tokenizer, Understanding } from "./types.ts";
 import { type Look, Vision } from "./vision.ts";
 import type { TensorSource } from "./weights.ts";
 
@@ -33,6 +34,7 @@ export function createUnderstanding(source: Source): Understanding {
 }
 
 class LoadedUnderstanding implements Understanding {
+  readonly resident?: ResidentAnswering;
   readonly #config: ModelConfig;
   readonly #embedding: TextEmbedding;
   readonly #vision: Lazy<Vision>;
@@ -48,6 +50,9 @@ class LoadedUnderstanding implements Understanding {
     this.#words = new Lazy(() => graphs.load("text_head", () => headGraph(config, weights)));
     const rows = (): HeadRows => ({ first: tokenizer.id("<LOC_0>"), count: config.locTokens });
     this.#locations = new Lazy(() => graphs.load("text_head_rows", () => headGraph(config, weights, rows())));
+    const { gpu } = engine;
+    const vocabulary = config.embeddingSize;
+    if (gpu !== undefined) this.resident = { gpu, vocabulary, words: (...args) => this.#residentWords(...args) };
   }
 
   async look(picture: Picture, look: Look = "tiles"): Promise<Float32Array> {
@@ -57,7 +62,7 @@ class LoadedUnderstanding implements Understanding {
   async read(input: TextInput): Promise<TextCache> {
     const names = Array.from({ length: this.#config.layers }, (_, layer) => Object.values(ownNames(layer))).flat();
     const session = await this.#text.get();
-    const outputs = await session.run(await this.#feeds(undefined, input, Uint32Array.of(0)), names, names);
+    const outputs = await session.run(await this.#feeds(undefined, input, Uint32Array.of(0), true), names, names);
     return new Cache(this.#config, input.ids.length, outputs);
   }
 
@@ -77,35 +82,72 @@ class LoadedUnderstanding implements Understanding {
 
   async #logits(head: Session, cache: TextCache | undefined, input: TextInput, asked: Uint32Array) {
     if (asked.length === 0) return new Float32Array();
+    return await this.#withStates(
+      cache,
+      input,
+      asked,
+      async (states) => await hostFloats(await head.run({ states }, ["logits"]), "logits"),
+    );
+  }
+
+  async #residentWords(
+    cache: TextCache | undefined,
+    input: TextInput,
+    asked: Uint32Array,
+  ): Promise<GroupedLogits> {
+    if (asked.length === 0) throw new RangeError("an answer on the GPU asks for at least one position");
+    const head = await this.#words.get();
+    return await this.#withStates(cache, input, asked, async (states) => {
+      const result = new GroupedLogits();
+      const { logits } = await head.run({ states }, ["logits"], ["logits"]);
+      result.add(logits, [0], 0);
+      return result;
+    });
+  }
+
+  /** The text graph's states at `asked`, for as long as `use` takes. */
+  async #withStates<T>(
+    cache: TextCache | undefined,
+    input: TextInput,
+    asked: Uint32Array,
+    use: (states: HostTensor | ResidentTensor) => Promise<T>,
+  ): Promise<T> {
     const session = await this.#text.get();
     const { states } = await session.run(await this.#feeds(cache, input, asked), ["states"], ["states"]);
     if (states === undefined) throw new RangeError("the graph gave no states");
     try {
-      return await hostFloats(await head.run({ states }, ["logits"]), "logits");
+      return await use(states);
     } finally {
       if ("release" in states) states.release();
     }
   }
 
-  async #feeds(cache: TextCache | undefined, { ids, features }: TextInput, asked: Uint32Array): Promise<Feeds> {
+  async #feeds(
+    cache: TextCache | undefined,
+    { ids, features }: TextInput,
+    asked: Uint32Array,
+    keep = false,
+  ): Promise<Feeds> {
     if (cache !== undefined && !(cache instanceof Cache)) throw new RangeError("take what read() of this model gave");
     const past = cache?.length ?? 0;
     const bad = asked.find((place) => place >= ids.length);
     if (bad !== undefined) throw new RangeError(`place ${bad} is not among ${ids.length} tokens`);
     return {
-      ...textFeeds(past, ids.length, asked),
+      ...textFeeds(past, ids.length, asked, keep),
       embeddings: await this.#embedding.lookUp([ids], features),
       ...(cache instanceof Cache ? cache.feeds() : nothingBefore(this.#config)),
     };
   }
 }
 
-/** Everything that the text graph is fed but embeddings and cache. */
-export function textFeeds(past: number, tokens: number, asked: Uint32Array): Feeds {
+/** Everything that the text graph is fed but embeddings and cache. `keep`: keys and values of all tokens are put out. */
+export function textFeeds(past: number, tokens: number, asked: Uint32Array, keep: boolean): Feeds {
+  const kept = Int32Array.from({ length: keep ? tokens : 0 }, (_, place) => place);
   return {
     positions: positionRows(1, tokens, (index) => past + index),
     asked: { dtype: "int32", dims: [asked.length], data: Int32Array.from(asked) },
     asked_positions: positionRows(1, asked.length, (index) => past + (asked[index] ?? 0)),
+    kept: { dtype: "int32", dims: [kept.length], data: kept },
   };
 }
 

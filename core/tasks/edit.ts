@@ -74,7 +74,11 @@ export function createEdit(defaults: DrawDefaults = EDIT_DEFAULTS): EditTask {
     name: "edit",
     input: editInput,
     start: (input, model) => start(input, model, defaults),
-    open: (state, model) => Promise.resolve(new EditStepper(state, model)),
+    open: async (state, model) => {
+      const stepper = new EditStepper(state, model);
+      await stepper.prepare();
+      return stepper;
+    },
     fold: foldEdit,
     done: ({ source, draw }) => source !== null && draw.counts.length === 0,
     result,
@@ -128,6 +132,8 @@ class EditStepper implements Stepper<EditDelta> {
   #state: EditState;
   readonly #model: Model;
   #drawing: DrawStepper | undefined;
+  /** Of the source, for the drawing's prompt. */
+  #features: Float32Array | undefined;
   #closed = false;
 
   constructor(state: EditState, model: Model) {
@@ -135,11 +141,18 @@ class EditStepper implements Stepper<EditDelta> {
     this.#model = model;
   }
 
+  /** Looks at a source that is encoded already, so that a step is a step from the first on. */
+  async prepare(): Promise<void> {
+    const { source, draw } = this.#state;
+    if (source !== null && draw.counts.length > 0) await this.#open(source);
+  }
+
   /** Fails without moving: after an error the same step may be tried again. */
   async step(): Promise<EditDelta | null> {
     if (this.#closed) throw new RangeError("this stepper is closed");
     const { source, picture, draw } = this.#state;
     if (source === null) {
+      this.#features ??= await this.#model.understanding.look(picture, "tiles");
       const ids = await this.#model.encode(squareForVq(picture, this.#model.config.nativeResolution));
       const delta = { step: 0, positions: new Uint32Array(), ids: new Uint32Array(), source: ids };
       this.#state = foldEdit(this.#state, delta);
@@ -158,8 +171,9 @@ class EditStepper implements Stepper<EditDelta> {
 
   async #open(source: Uint16Array): Promise<DrawStepper> {
     if (this.#drawing !== undefined) return this.#drawing;
-    const features = await this.#model.understanding.look(this.#state.picture, "tiles");
+    const features = this.#features ?? await this.#model.understanding.look(this.#state.picture, "tiles");
     if (this.#closed) throw new RangeError("this stepper was closed while it looked at its source");
+    this.#features = undefined;
     const setup = setUp(this.#state, features, source, this.#model);
     return this.#drawing = new DrawStepper(this.#state.draw, this.#model, setup);
   }

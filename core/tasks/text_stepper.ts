@@ -3,20 +3,12 @@
  *
  * @module
  */
-import { type Draws, philoxDraws } from "../diffusion/draws.ts";
-import { drawBlock } from "../diffusion/sampling.ts";
-import {
-  type Candidate,
-  candidate,
-  finishedAt,
-  surest,
-  type TextConfidence,
-  type TextPlan,
-  textSteps,
-} from "../diffusion/text_blocks.ts";
+import type { Draws } from "../diffusion/draws.ts";
+import { finishedAt, type TextConfidence, type TextPlan, textSteps } from "../diffusion/text_blocks.ts";
 import type { TextCache, TextInput, Understanding } from "../model/types.ts";
 import { maskedSequence, reveal } from "./sequence.ts";
 import type { Delta, Sequence, Stepper } from "./task.ts";
+import { type OnTextCandidates, type TextRevealer, textRevealerFor } from "./text_revealer.ts";
 
 export interface TextSettings extends TextPlan {
   /** 0 takes the likeliest. */
@@ -62,15 +54,14 @@ export interface TextSetup {
   /** Another source of random numbers, for parity runs. @default Philox under the run's seed */
   readonly draws?: Draws;
   /** Sees every step's candidates, for parity runs and traces. */
-  readonly onCandidates?: (step: number, positions: Uint32Array, candidates: readonly Candidate[]) => void;
+  readonly onCandidates?: OnTextCandidates;
 }
 
 export class TextStepper implements Stepper {
   #state: TextState;
   readonly #model: Understanding;
   readonly #setup: TextSetup;
-  readonly #draws: Draws;
-  readonly #block = drawBlock();
+  readonly #revealer: TextRevealer;
   #cache: TextCache | undefined;
   #closed = false;
 
@@ -78,7 +69,9 @@ export class TextStepper implements Stepper {
     this.#state = state;
     this.#model = model;
     this.#setup = setup;
-    this.#draws = setup.draws ?? philoxDraws(state.settings.seed);
+    const { draws, onCandidates } = setup;
+    const { seed, block } = state.settings;
+    this.#revealer = textRevealerFor(model, { seed, block, draws, onCandidates });
   }
 
   /** Fails without moving: after an error the same step may be tried again. */
@@ -91,13 +84,9 @@ export class TextStepper implements Stepper {
     const step = state.step + 1;
     const positions = Uint32Array.from({ length: plan.to - plan.from }, (_, i) => plan.from + i)
       .filter((position) => state.sequence.revealedAt[position] === 0);
-    const candidates = plan.count === 0 ? [] : await this.#candidates(state, positions, step);
-    this.#setup.onCandidates?.(step, positions, candidates);
-    const kept = surest(candidates, plan.count);
-    const delta: Delta = {
+    const delta = plan.count === 0 ? this.#nothing(step, positions) : {
       step,
-      positions: Uint32Array.from(kept, (i) => positions[i] ?? 0),
-      ids: Uint32Array.from(kept, (i) => candidates[i]?.id ?? 0),
+      ...await this.#reveal(state, step, positions, plan.count),
     };
     this.#state = foldText(state, delta);
     return delta;
@@ -105,25 +94,25 @@ export class TextStepper implements Stepper {
 
   close(): void {
     this.#closed = true;
+    this.#revealer.close();
     this.#cache?.release();
     this.#cache = undefined;
   }
 
-  async #candidates({ settings, sequence }: TextState, positions: Uint32Array, step: number): Promise<Candidate[]> {
-    const logits = await this.#logits(settings.prefixCache, Int32Array.from(sequence.ids), positions);
-    const vocabulary = logits.length / positions.length;
-    return Array.from(positions, (position, i) => {
-      const row = logits.subarray(i * vocabulary, (i + 1) * vocabulary);
-      const { temperature, confidence } = settings;
-      return candidate(row, temperature, confidence, this.#draws, step, position, this.#block);
-    });
+  #nothing(step: number, positions: Uint32Array): Delta {
+    this.#setup.onCandidates?.(step, positions, []);
+    return { step, positions: new Uint32Array(), ids: new Uint32Array() };
   }
 
-  async #logits(prefixCache: boolean, answer: Int32Array, positions: Uint32Array): Promise<Float32Array> {
+  async #reveal({ settings, sequence }: TextState, step: number, positions: Uint32Array, count: number) {
+    const { prefixCache, temperature, confidence } = settings;
     const { prompt } = this.#setup;
+    const plan = { step, positions, count, temperature, confidence };
+    const answer = Int32Array.from(sequence.ids);
     if (!prefixCache) {
       const whole = { ...prompt, ids: Int32Array.of(...prompt.ids, ...answer) };
-      return await this.#model.words(undefined, whole, positions.map((position) => prompt.ids.length + position));
+      const asked = positions.map((position) => prompt.ids.length + position);
+      return await this.#revealer.reveal(undefined, whole, asked, plan);
     }
     const cache = this.#cache ?? await this.#model.read(prompt);
     if (this.#closed) {
@@ -131,7 +120,7 @@ export class TextStepper implements Stepper {
       throw new RangeError("this stepper was closed while it read its prompt");
     }
     this.#cache = cache;
-    return await this.#model.words(cache, { ids: answer }, positions);
+    return await this.#revealer.reveal(cache, { ids: answer }, positions, plan);
   }
 }
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { CHOICE } from "./choice.ts";
 import { kernel, THREADS } from "./kernel.ts";
 import { LOGARITHM, RANDOM, SORTABLE } from "./numbers.ts";
 
@@ -59,14 +60,7 @@ export const SAMPLE = kernel(
 @group(0) @binding(5) var<storage, read_write> words: array<u32>;
 @group(0) @binding(6) var<storage, read_write> scores: array<u32>;
 
-const THREADS: u32 = ${THREADS}u;
-// More than the largest Gumbel number, 16.64.
-const MOST: f32 = 16.7;
-
-var<workgroup> best_keys: array<u32, THREADS>;
-var<workgroup> best_ids: array<u32, THREADS>;
-var<workgroup> sums: array<vec3<f32>, THREADS>;
-${SORTABLE}${LOGARITHM}${RANDOM}
+${SORTABLE}${LOGARITHM}${RANDOM}${CHOICE}
 fn is_nan(value: f32) -> bool {
   return (bitcast<u32>(value) & 0x7fffffffu) > 0x7f800000u;
 }
@@ -82,58 +76,6 @@ fn key_of(pick: u32, id: u32) -> u32 {
   let third = logits2[params.offset2 + place];
   if (is_nan(third)) { return LOWEST; }
   return sortable(params.plus * (params.on_full * first + params.on_enc * second) - params.minus * third);
-}
-
-// The largest key of all threads with the lowest id that has it.
-fn best_of_all(thread: u32, key: u32, id: u32) -> vec2<u32> {
-  best_keys[thread] = key;
-  best_ids[thread] = id;
-  for (var half = THREADS / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (thread < half) {
-      let other = best_keys[thread + half];
-      let other_id = best_ids[thread + half];
-      if (other > best_keys[thread] || (other == best_keys[thread] && other_id < best_ids[thread])) {
-        best_keys[thread] = other;
-        best_ids[thread] = other_id;
-      }
-    }
-  }
-  workgroupBarrier();
-  let result = vec2<u32>(best_keys[0], best_ids[0]);
-  workgroupBarrier();
-  return result;
-}
-
-fn sum_of_all(thread: u32, value: vec3<f32>) -> vec3<f32> {
-  sums[thread] = value;
-  for (var half = THREADS / 2u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (thread < half) { sums[thread] += sums[thread + half]; }
-  }
-  workgroupBarrier();
-  let result = sums[0];
-  workgroupBarrier();
-  return result;
-}
-
-// What a logit weighs: 1, or its probability as a share of the largest one's.
-fn weight(key: u32, highest: f32, by_mass: bool) -> f32 {
-  if (!by_mass) { return 1.0; }
-  if (key <= LOWEST) { return 0.0; }
-  let below = unsorted(key) - highest;
-  return select(exp(below), 1.0, below == 0.0); // exactly, so that a lone candidate is certain
-
-}
-
-// The mass of all keys from \`lowest\` on, beside that of the likeliest id, which is 1.
-fn mass_beside(thread: u32, pick: u32, likeliest: vec2<u32>, lowest: u32) -> f32 {
-  var own = 0.0;
-  for (var id = thread; id < params.vocabulary; id += THREADS) {
-    let key = key_of(pick, id);
-    if (key >= lowest && id != likeliest.y) { own += weight(key, unsorted(likeliest.x), true); }
-  }
-  return sum_of_all(thread, vec3<f32>(own, 0.0, 0.0)).x;
 }
 
 // The largest key such that the keys from it on weigh more than \`goal\`; those below \`lowest\` weigh nothing.
@@ -154,28 +96,13 @@ fn lowest_kept(thread: u32, pick: u32, highest: f32, lowest: u32, goal: f32, by_
   return max(found, lowest);
 }
 
-fn score_of(key: u32, word: u32) -> u32 {
-  if (key <= LOWEST || key == HIGHEST) { return key; }
-  return sortable(unsorted(key) / params.temperature + gumbel_of(word));
-}
-
 @compute @workgroup_size(${THREADS})
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
   let pick = workgroup.x;
   let thread = local.x;
   let position = positions[pick];
-  let seed = vec2<u32>(params.key0, params.key1);
 
-  var own_key = 0u;
-  var own_id = 0xffffffffu;
-  for (var id = thread; id < params.vocabulary; id += THREADS) {
-    let key = key_of(pick, id);
-    if (key > own_key) {
-      own_key = key;
-      own_id = id;
-    }
-  }
-  let first = best_of_all(thread, own_key, own_id);
+  let first = likeliest_of(thread, pick);
   let highest = unsorted(first.x);
   let finite = first.x > LOWEST && first.x < HIGHEST;
 
@@ -187,35 +114,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     lowest = select(lowest, nucleus, finite);
   }
 
-  var id = first.y;
-  if (params.temperature > 0.0) {
-    // The score of the likeliest is a bar that rules most groups out before they cost random numbers.
-    let lane = first.y & 3u;
-    let block = philox(vec4<u32>(first.y >> 2u, position, params.step, params.candidate_phase), seed);
-    own_key = 0u;
-    own_id = first.y;
-    let bar = score_of(first.x, block[lane]);
-    for (var group = thread; 4u * group < params.vocabulary; group += THREADS) {
-      let begin = 4u * group;
-      var keys = vec4<u32>(0u);
-      for (var i = 0u; i < 4u; i++) {
-        if (begin + i < params.vocabulary) { keys[i] = key_of(pick, begin + i); }
-      }
-      let likeliest = max(max(keys.x, keys.y), max(keys.z, keys.w));
-      if (likeliest < max(lowest, LOWEST + 1u)) { continue; }
-      if (likeliest < HIGHEST && sortable(unsorted(likeliest) / params.temperature + MOST) < bar) { continue; }
-      let random = philox(vec4<u32>(group, position, params.step, params.candidate_phase), seed);
-      for (var i = 0u; i < 4u; i++) {
-        if (keys[i] < lowest || keys[i] <= LOWEST) { continue; }
-        let score = score_of(keys[i], random[i]);
-        if (score > own_key) {
-          own_key = score;
-          own_id = begin + i;
-        }
-      }
-    }
-    id = best_of_all(thread, own_key, own_id).y;
-  }
+  let id = drawn(thread, pick, position, first, lowest);
 
   if (params.order == ${ORDER.fixed}u) {
     if (thread == 0u) { words[pick] = (position << 16u) | id; }
@@ -232,7 +131,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   var score = unsorted(key) - highest - ln_1p(beside); // fine where one id is almost certain
   if (params.confidence_temperature > 0.0) {
     let counter = vec4<u32>(0u, position, params.step, params.confidence_phase);
-    let noise = gumbel_of(philox(counter, seed).x);
+    let noise = gumbel_of(philox(counter, vec2<u32>(params.key0, params.key1)).x);
     if (params.order == ${ORDER.mmada}u) { score += params.confidence_temperature * noise; }
     else { score = exp(score) / params.confidence_temperature + noise; }
   }
