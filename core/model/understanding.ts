@@ -62,7 +62,7 @@ class LoadedUnderstanding implements Understanding {
   async read(input: TextInput): Promise<TextCache> {
     const names = Array.from({ length: this.#config.layers }, (_, layer) => Object.values(ownNames(layer))).flat();
     const session = await this.#text.get();
-    const outputs = await session.run(await this.#feeds(undefined, input, Uint32Array.of(0), true), names, names);
+    const outputs = await session.run(await this.#feeds(undefined, input, Uint32Array.of(0)), names, names);
     return new Cache(this.#config, input.ids.length, outputs);
   }
 
@@ -122,32 +122,25 @@ class LoadedUnderstanding implements Understanding {
     }
   }
 
-  async #feeds(
-    cache: TextCache | undefined,
-    { ids, features }: TextInput,
-    asked: Uint32Array,
-    keep = false,
-  ): Promise<Feeds> {
+  async #feeds(cache: TextCache | undefined, { ids, features }: TextInput, asked: Uint32Array): Promise<Feeds> {
     if (cache !== undefined && !(cache instanceof Cache)) throw new RangeError("take what read() of this model gave");
     const past = cache?.length ?? 0;
     const bad = asked.find((place) => place >= ids.length);
     if (bad !== undefined) throw new RangeError(`place ${bad} is not among ${ids.length} tokens`);
     return {
-      ...textFeeds(past, ids.length, asked, keep),
+      ...textFeeds(past, ids.length, asked),
       embeddings: await this.#embedding.lookUp([ids], features),
       ...(cache instanceof Cache ? cache.feeds() : nothingBefore(this.#config)),
     };
   }
 }
 
-/** Everything that the text graph is fed but embeddings and cache. `keep`: keys and values of all tokens are put out. */
-export function textFeeds(past: number, tokens: number, asked: Uint32Array, keep: boolean): Feeds {
-  const kept = Int32Array.from({ length: keep ? tokens : 0 }, (_, place) => place);
+/** Everything that the text graph is fed but embeddings and cache. */
+export function textFeeds(past: number, tokens: number, asked: Uint32Array): Feeds {
   return {
     positions: positionRows(1, tokens, (index) => past + index),
     asked: { dtype: "int32", dims: [asked.length], data: Int32Array.from(asked) },
     asked_positions: positionRows(1, asked.length, (index) => past + (asked[index] ?? 0)),
-    kept: { dtype: "int32", dims: [kept.length], data: kept },
   };
 }
 
