@@ -1,0 +1,136 @@
+/**
+ * What happens, as drawn from the seed: which runs are asked for and how their callers behave, and which faults come in
+ * which order. When exactly they meet is the machine's doing.
+ *
+ * @module
+ */
+import { UnmaskError } from "../../core/errors.ts";
+import { KINDS } from "../../core/runs/house.ts";
+import { Random } from "./random.ts";
+
+/** Faults that hit a process or the store, one at a time. */
+export const PROCESS_FAULTS = [
+  "kill_before_snapshot",
+  "kill_during_snapshot",
+  "kill_after_snapshot",
+  "stall_past_lease",
+  "store_killed",
+  "worker_stopped",
+] as const;
+/** Faults that come beside those. */
+export const SIDE_FAULTS = ["answer_lost", "receiver_down", "receiver_slow", "receiver_500"] as const;
+/** Faults of callers; a run's own behaviour. */
+export const CALLER_FAULTS = ["stream_left", "request_left", "cancel_at_finish"] as const;
+
+export type ProcessFault = (typeof PROCESS_FAULTS)[number];
+export type SideFault = (typeof SIDE_FAULTS)[number];
+export type FaultName = ProcessFault | SideFault | (typeof CALLER_FAULTS)[number];
+
+export type Behaviour =
+  | "plain"
+  | "stream_left"
+  | "request_left"
+  | "request_left_keep"
+  | "cancel_at_finish"
+  | "paused"
+  | "budget"
+  | "fork"
+  | "redraw";
+
+export interface PlannedRun {
+  readonly task: string;
+  readonly input: Readonly<Record<string, unknown>> & { readonly steps: number };
+  readonly behaviour: Behaviour;
+  /** Whose API key. */
+  readonly owner: string;
+  readonly priority: number;
+  /** In [0, 1): where in its own course the behaviour happens. */
+  readonly when: number;
+}
+
+export interface Plan {
+  readonly runs: readonly PlannedRun[];
+  /** As many more as the faults need to meet some. */
+  readonly more: () => PlannedRun;
+  /** Asked for all at once at the end, beyond what the workers can hold. */
+  readonly burst: readonly PlannedRun[];
+  readonly faults: readonly ProcessFault[];
+  readonly side: readonly SideFault[];
+  readonly random: Random;
+}
+
+/** How many of each, and how many runs at least. */
+const SIZES = {
+  short: { runs: 60, burst: 24, each: { kill: 2, other: 1 }, answers: 6, receivers: 1 },
+  full: { runs: 200, burst: 32, each: { kill: 8, other: 5 }, answers: 24, receivers: 3 },
+} as const;
+
+/** Few different ones: each is drawn once more, undisturbed, to compare with. */
+const PROMPTS = ["a photo of a zebra", "a photo of two cups", "a photo of a red car and a blue dog"] as const;
+const COURSES = [[6, "stratified"], [8, "random"], [10, "confidence"], [14, "halton"]] as const;
+
+/** An input of each task that exists. */
+const INPUTS: Readonly<Record<string, (random: Random) => PlannedRun["input"]>> = {
+  draw: (random) => {
+    const [steps, order] = random.of(COURSES);
+    return { prompt: random.of(PROMPTS), seed: 2, steps, order };
+  },
+};
+
+const BEHAVIOURS: readonly (readonly [Behaviour, number])[] = [
+  ["plain", 40],
+  ["stream_left", 12],
+  ["request_left", 8],
+  ["request_left_keep", 6],
+  ["cancel_at_finish", 12],
+  ["paused", 6],
+  ["budget", 4],
+  ["fork", 8],
+  ["redraw", 4],
+];
+
+/** @throws {UnmaskError} `task_without_chaos` when a task was added that this does not know */
+export function planOf(seed: number, short: boolean): Plan {
+  const unknown = KINDS.find(({ name }) => !Object.hasOwn(INPUTS, name));
+  if (unknown !== undefined) {
+    throw new UnmaskError({
+      code: "task_without_chaos",
+      message: `the task ${unknown.name} has no inputs here`,
+      fix: "add some to commands/chaos/plan.ts",
+      status: 500,
+    });
+  }
+  const random = new Random(seed);
+  const size = short ? SIZES.short : SIZES.full;
+  const deck = BEHAVIOURS.flatMap(([behaviour, count]) => Array<Behaviour>(count).fill(behaviour));
+  const run = (behaviour: Behaviour): PlannedRun => {
+    const task = random.of(Object.keys(INPUTS));
+    return {
+      task,
+      input: INPUTS[task]?.(random) ?? { steps: 0 },
+      behaviour,
+      owner: random.of(["first-key", "second-key"]),
+      priority: random.between(3, 7),
+      when: random.next(),
+    };
+  };
+  // Forks and redraws need somebody to begin from.
+  const first = Array.from({ length: 4 }, () => run("plain"));
+  const rest = Array.from({ length: Math.ceil((size.runs - 4) / deck.length) }, () => random.shuffled(deck)).flat();
+  return {
+    runs: [...first, ...rest.slice(0, size.runs - 4 - size.burst).map(run)],
+    more: () => run(random.of(["plain", "plain", "stream_left", "fork"])),
+    burst: Array.from({ length: size.burst }, () => run("plain")),
+    faults: random.shuffled(
+      PROCESS_FAULTS.flatMap((name) =>
+        Array<ProcessFault>(name.startsWith("kill") ? size.each.kill : size.each.other).fill(name)
+      ),
+    ),
+    side: random.shuffled(
+      SIDE_FAULTS.flatMap((name) =>
+        Array<SideFault>(name === "answer_lost" ? size.answers : size.receivers).fill(name)
+      ),
+    ),
+    random,
+  };
+}

@@ -1,0 +1,139 @@
+/**
+ * The course of it: runs at a pace with one fault after another, a burst that fills the queue with one more, quiet, and
+ * then the oracle.
+ *
+ * @module
+ */
+import type { RunEvent } from "../../core/runs/record.ts";
+import { type Store } from "../../core/runs/store/types.ts";
+import { webhookKeys } from "../../core/runs/webhooks/message.ts";
+import type { RemoteInference } from "../../core/tasks/remote.ts";
+import type { DenokvServer } from "../lib/denokv.ts";
+import { Callers } from "./callers.ts";
+import { Client } from "./client.ts";
+import { Faults } from "./faults.ts";
+import type { Front } from "./front.ts";
+import { judgeWebhooks } from "./judge_webhooks.ts";
+import { eventsOf, judgeRuns, judgeStore, judgeWrites, recordsOf, Violations } from "./oracle.ts";
+import type { Plan } from "./plan.ts";
+import type { Receiver } from "./receivers.ts";
+import { References } from "./reference.ts";
+import { judgeTakeovers } from "./takeover.ts";
+import type { WorkerPlace } from "./workers.ts";
+import type { Witness } from "./witness.ts";
+
+export interface ChaosParts {
+  readonly plan: Plan;
+  readonly places: readonly WorkerPlace[];
+  readonly receivers: readonly Receiver[];
+  readonly denokv: DenokvServer;
+  readonly store: Store;
+  readonly front: Front;
+  readonly witness: Witness;
+  readonly inference: RemoteInference;
+  /** Ms. */
+  readonly lease: number;
+  readonly tell: (line: string) => void;
+}
+
+export type ChaosReport = Readonly<Record<string, unknown>> & { readonly violations: number };
+
+const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** Runs in hand at once while workers shall be idle: less than the others hold when one is lost. */
+const PACE = 6;
+/** Ms in which everything must have settled once nothing is disturbed any more. */
+const PATIENCE = 180_000;
+
+export async function runChaos(parts: ChaosParts): Promise<ChaosReport> {
+  const { plan, places, receivers, denokv, store, front, witness, inference, lease, tell } = parts;
+  const began = performance.now();
+  const seconds = () => Number(((performance.now() - began) / 1000).toFixed(1));
+  const violations = new Violations();
+  const faults = new Faults({
+    places,
+    front: front.proxy,
+    receivers,
+    denokv,
+    store,
+    lease,
+    random: plan.random,
+    violations,
+    tell: (line) => tell(`${seconds()} s  ${line}`),
+  });
+  const callers = new Callers(new Client(front.url), front.runs);
+  await Promise.all(places.map(async (place) => {
+    await place.start();
+    await place.ready;
+  }));
+  tell(`${seconds()} s  ${places.length} workers work`);
+
+  let disturbing = true;
+  const disturbed = Promise.all([
+    faults.processes(plan.faults).finally(() => disturbing = false),
+    faults.beside(plan.side, () => !disturbing),
+  ]);
+  disturbed.catch(() => {}); // awaited below
+  const queue = [...plan.runs];
+  while (queue.length > 0 || disturbing) {
+    if (callers.open < PACE) await callers.begin(queue.shift() ?? plan.more());
+    else await pause(100);
+    await callers.look();
+  }
+  await disturbed;
+  tell(`${seconds()} s  a burst of ${plan.burst.length} runs`);
+  await Promise.all(plan.burst.map((run) => callers.begin(run)));
+  await faults.process("kill_during_snapshot", false);
+  if (!await callers.end(PATIENCE)) violations.add("not_settled", `${callers.open} runs after ${PATIENCE} ms`);
+  await outboxEmpty(store, violations);
+  for (const place of places) await place.end(violations);
+  tell(`${seconds()} s  everything has settled; looking at it`);
+
+  for (const surprise of callers.surprises) violations.add("caller_failed", surprise);
+  for (const { plan: { behaviour }, met } of callers.promised) {
+    if (!met) continue;
+    if (behaviour.startsWith("request_left")) faults.count("request_left");
+    else if (behaviour === "stream_left" || behaviour === "cancel_at_finish") faults.count(behaviour);
+  }
+  const { steps } = inference;
+  if (steps === undefined) throw new Error("this inference has no steps");
+  const records = await recordsOf(store);
+  const events = new Map<string, RunEvent[]>();
+  for (const record of records.values()) events.set(record.id, await eventsOf(store, record));
+  await judgeRuns(store, records, callers.promised, new References(steps, records), violations);
+  judgeWrites(witness, violations);
+  const deliveries = judgeWebhooks(receivers, records, violations);
+  const takeovers = judgeTakeovers(faults.losses, records, events, lease, places.length, violations);
+  const blobs = await judgeStore(store, violations);
+
+  const states: Record<string, number> = {};
+  for (const { state } of records.values()) states[state] = (states[state] ?? 0) + 1;
+  tell(`runs: ${records.size} (${Object.entries(states).map(([name, count]) => `${count} ${name}`).join(", ")})`);
+  tell(`takeovers with an idle worker: ${takeovers.count}, median ${takeovers.median} ms, most ${takeovers.most} ms`);
+  tell(`reclaimed into a full queue: ${takeovers.queued}, overtaken by at most ${takeovers.overtaken}`);
+  tell(`webhooks: ${deliveries.attempts} attempts, ${deliveries.again} of them again`);
+  tell(`record writes witnessed: ${witness.writes}; blobs in parts: ${blobs.parts}, swept: ${blobs.swept}`);
+  for (const line of violations.lines) tell(`VIOLATED ${line}`);
+  return {
+    seconds: seconds(),
+    runs: records.size,
+    states,
+    takeovers,
+    deliveries,
+    writes: witness.writes,
+    blobs,
+    faults: Object.fromEntries(faults.counts),
+    violated: violations.byName,
+    violations: violations.count,
+  };
+}
+
+/** Until every message was sent; a receiver that is well takes it. */
+async function outboxEmpty(store: Store, violations: Violations): Promise<void> {
+  for (const end = performance.now() + 60_000; performance.now() < end;) {
+    const { entries } = await store.list({ prefix: webhookKeys.allDue, limit: 1 });
+    if (entries.length === 0) return;
+    await pause(250);
+  }
+  violations.add("outbox_full", "messages are still due after a minute");
+}
