@@ -32,6 +32,7 @@ import { fromPlanes, toPlanes } from "./pixels.ts";
 import { type Feeds, OpenPrompt, positionRows, PromptGroups, textPlaces } from "./prompt_cache.ts";
 import { GroupedLogits, residentCorners } from "./resident_draw.ts";
 import { groupRows, type RowGroup } from "./row_groups.ts";
+import { checkLength } from "./sequence_length.ts";
 import { createTokenizer } from "./tokenizer.ts";
 import type {
   Model,
@@ -211,7 +212,7 @@ class Network implements Model {
   ): Promise<PromptCache> {
     const length = rows[0]?.length ?? 0;
     if (length === 0) throw new RangeError("a prompt has at least one row of at least one token");
-    this.#checkLength(length);
+    checkLength(this.config, length);
     const suffixes = suffix instanceof Int32Array ? rows.map(() => suffix) : suffix;
     const groups: { prompt: OpenPrompt; rows: readonly number[] }[] = [];
     try {
@@ -311,7 +312,7 @@ class Network implements Model {
   }
 
   #drawSession(prompt: OpenPrompt, ids: number): Promise<Session> {
-    this.#checkLength(prompt.total(ids / 4));
+    checkLength(this.config, prompt.total(ids / 4));
     return (prompt.source === undefined || prompt.liveSource !== undefined ? this.#draw : this.#sourceDraw).get();
   }
 
@@ -355,15 +356,5 @@ class Network implements Model {
   /** Of everything that is loaded; what the weights come from stays open. */
   release(): Promise<void> {
     return this.#graphs.release();
-  }
-
-  #checkLength(tokens: number): void {
-    if (tokens <= this.config.maxPositions) return;
-    throw new UnmaskError({
-      code: "sequence_too_long",
-      message: `the sequence has ${tokens} tokens, the model takes ${this.config.maxPositions}`,
-      fix: "shorten the prompt",
-      param: "prompt",
-    });
   }
 }

@@ -16,6 +16,7 @@ import { hostFloats } from "./outputs.ts";
 import { type Feeds, positionRows } from "./prompt_cache.ts";
 import { GroupedLogits } from "./resident_draw.ts";
 import type { Picture, ResidentAnswering, TextCache, TextInput, Tokenizer, Understanding } from "./types.ts";
+import { checkLength } from "./sequence_length.ts";
 import { type Look, Vision } from "./vision.ts";
 import type { TensorSource } from "./weights.ts";
 
@@ -125,6 +126,7 @@ class LoadedUnderstanding implements Understanding {
   async #feeds(cache: TextCache | undefined, { ids, features }: TextInput, asked: Uint32Array): Promise<Feeds> {
     if (cache !== undefined && !(cache instanceof Cache)) throw new RangeError("take what read() of this model gave");
     const past = cache?.length ?? 0;
+    checkLength(this.#config, past + ids.length);
     const bad = asked.find((place) => place >= ids.length);
     if (bad !== undefined) throw new RangeError(`place ${bad} is not among ${ids.length} tokens`);
     return {
