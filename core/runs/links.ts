@@ -51,10 +51,10 @@ export class Links {
 
   /** @throws {UnmaskError} `link_invalid` (404), `link_expired` (410) */
   verify(token: string, kind: LinkKind, now: number): Link {
-    const [payload = "", signature = ""] = token.split(".");
+    const [payload = "", signature = "", ...more] = token.split(".");
     const given = bytesOf(signature);
     const due = this.#mac("link", payload);
-    if (given === null || given.length !== due.length || !timingSafeEqual(given, due)) throw invalid();
+    if (more.length > 0 || given?.length !== due.length || !timingSafeEqual(given, due)) throw invalid();
     const [owner, run, signedKind, expires] = payloadSchema.parse(
       JSON.parse(new TextDecoder().decode(Uint8Array.fromBase64(payload, { alphabet: "base64url" }))),
     );
