@@ -42,6 +42,8 @@ const outputSchema = z.object({
   width: count,
   height: count,
   prompt_tokens: count,
+  /** Of the prompt: those that stand for pictures. */
+  seen_tokens: count.optional(),
   image_tokens: count,
 });
 export type RunOutput = z.infer<typeof outputSchema>;

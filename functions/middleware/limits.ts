@@ -1,6 +1,6 @@
 /**
- * What a request may cost before anything looks at it: its size and the time that its body takes, its media type, and
- * how many draws may wait at once.
+ * What a request may cost before anything looks at it: its size and the time that its body takes, and its media type. How
+ * much may wait at once is counted where the work is (core/runs/admission.ts).
  *
  * @module
  */
@@ -11,11 +11,23 @@ export interface Limits {
   readonly bodyBytes: number;
   /** Milliseconds that a body may take to arrive. @default {10000} */
   readonly bodyMilliseconds: number;
-  /** Draw requests accepted at once, the one at work included; more are answered 503. @default {32} */
-  readonly waitingDraws: number;
+  /** Bytes of a body that brings pictures, all of them together. @default {33554432} */
+  readonly mediaBytes: number;
+  /** Milliseconds that such a body may take to arrive. @default {60000} */
+  readonly mediaMilliseconds: number;
 }
 
-export const DEFAULT_LIMITS: Limits = { bodyBytes: 65_536, bodyMilliseconds: 10_000, waitingDraws: 32 };
+export const DEFAULT_LIMITS: Limits = {
+  bodyBytes: 65_536,
+  bodyMilliseconds: 10_000,
+  mediaBytes: 33_554_432,
+  mediaMilliseconds: 60_000,
+};
+
+/** The limits of a door that takes pictures, as those of its body. */
+export function mediaLimits(limits: Limits): Limits {
+  return { ...limits, bodyBytes: limits.mediaBytes, bodyMilliseconds: limits.mediaMilliseconds };
+}
 
 /**
  * Reads a body while counting: an oversized one is dropped at the cap, whatever its Content-Length said.
@@ -88,37 +100,6 @@ function requireJson(contentType: string | null): void {
     fix: "send the header `content-type: application/json`",
     status: 415,
   });
-}
-
-/**
- * Counts draws that are at work or wait for their turn. A queue without an end would answer nobody in time.
- *
- * @throws `queue_full` (503, with Retry-After)
- */
-export class DrawGate {
-  #inside = 0;
-  readonly #capacity: number;
-
-  constructor(limits: Limits) {
-    this.#capacity = limits.waitingDraws;
-  }
-
-  async pass<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#inside >= this.#capacity) {
-      throw new UnmaskError({
-        code: "queue_full",
-        message: `${this.#capacity} draws are already waiting`,
-        fix: "try again after the seconds named by the header Retry-After",
-        status: 503,
-      });
-    }
-    this.#inside++;
-    try {
-      return await work();
-    } finally {
-      this.#inside--;
-    }
-  }
 }
 
 function tooLarge(limits: Limits): UnmaskError {

@@ -18,7 +18,7 @@ function started(inference: Double) {
           context.announce(line);
         },
       }),
-    ["--port", "0", "--json"],
+    ["--port", "0", "--store", ":memory:", "--json"],
     { signal: controller.signal },
   );
   return { url, ended, stop: () => controller.abort(new DOMException("interrupted", "AbortError")) };
@@ -45,7 +45,7 @@ describe("start", () => {
   it("fails with the model's own error, and does not stay up", async () => {
     const missing = new UnmaskError({ code: "weights_missing", message: "no weights", fix: "fetch them", status: 500 });
     const command = startCommand(() => Promise.reject(missing), encodeDouble);
-    const { code, stdout } = await collect(command, ["--port", "0", "--json"]);
+    const { code, stdout } = await collect(command, ["--port", "0", "--store", ":memory:", "--json"]);
     expect(code).toBe(1);
     expect(JSON.parse(stdout).error).toMatchObject({ code: "weights_missing", fix: "fetch them" });
   });

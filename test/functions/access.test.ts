@@ -9,7 +9,7 @@ import { createApp } from "../../functions/app.ts";
 import { onError } from "../../functions/middleware/errors.ts";
 import { rateLimit } from "../../functions/middleware/rate.ts";
 import { type Environment, requestId } from "../../functions/middleware/request_id.ts";
-import { double, encodeDouble, IMAGES, json } from "./double.ts";
+import { doubleOptions, IMAGES, json } from "./double.ts";
 
 let store: Store;
 let now: number;
@@ -26,8 +26,7 @@ type Access = NonNullable<Parameters<typeof createApp>[0]["access"]>;
 
 function appOf(access: Partial<Access> = {}) {
   return createApp({
-    inference: Promise.resolve(double()),
-    encode: encodeDouble,
+    ...doubleOptions(),
     access: { policy: "keys", keys: Promise.resolve(keys), ...access },
   });
 }

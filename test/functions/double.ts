@@ -1,15 +1,30 @@
 /**
  * An inference that paints its seed: the doors' tests need pictures that differ by seed and draws that take as long as a
- * test says, not a model. What scenes can be asked for is checked for real. Never part of the product.
+ * test says, not a model. What scenes can be asked for is checked for real, and runs are real runs in a store in memory.
+ * Never part of the product.
  */
-import { createApp } from "../../functions/app.ts";
-import type { Model } from "../../core/model/types.ts";
+import { afterEach } from "vitest";
+import { counts } from "../../core/diffusion/schedule.ts";
+import { ApiKeys } from "../../core/runs/api_keys.ts";
+import { Admission, type AdmissionOptions } from "../../core/runs/admission.ts";
+import { Ledger } from "../../core/runs/ledger.ts";
+import { Links } from "../../core/runs/links.ts";
+import { Runs } from "../../core/runs/service.ts";
+import { drawKind } from "../../core/runs/state/draw_kind.ts";
+import type { EncodeOutput, StepEngine } from "../../core/runs/step_engine.ts";
+import { openMemory } from "../../core/runs/store/open.ts";
+import type { Store } from "../../core/runs/store/types.ts";
+import { Worker } from "../../core/runs/worker.ts";
+import { type AppOptions, createApp } from "../../functions/app.ts";
+import type { Model, Picture } from "../../core/model/types.ts";
 import { choose, DRAW_DEFAULTS } from "../../core/tasks/draw_defaults.ts";
 import { type DrawInput, parseDrawInput } from "../../core/tasks/draw_input.ts";
 import { refuseSize } from "../../core/tasks/draw_refusals.ts";
-import type { DrawCallOptions, FinishedDraw, RemoteInference } from "../../core/tasks/remote.ts";
-import type { EncodePicture } from "../../functions/routes/images.ts";
+import { type DrawState, foldDraw } from "../../core/tasks/draw_state.ts";
+import type { RemoteInference, RemoteSteps } from "../../core/tasks/remote.ts";
+import { maskedPositions, maskedSequence } from "../../core/tasks/sequence.ts";
 import type { Limits } from "../../functions/middleware/limits.ts";
+import type { OpenAIDoor } from "../../functions/routes/openai/door.ts";
 import { checkPrompt, parseLexicon } from "../../core/model/lexicon.ts";
 
 const lexicon = parseLexicon(
@@ -29,67 +44,181 @@ export const INFO: RemoteInference["info"] = {
 
 /** The part of a model that the refusal of a size looks at. */
 const MODEL = { config: { nativeResolution: 256 } } as Model;
+/** 16 x 16 positions of 256 codes; a code is a shade. */
+const POSITIONS = 256;
 
-/** Draws that began, and how each ended. */
+/** What was asked for, and how far it came. */
 export interface Seen {
   readonly requests: DrawInput[];
-  aborted: number;
+  steps: number;
   finished: number;
 }
 
 export interface Double extends RemoteInference {
+  readonly steps: RemoteSteps;
   readonly seen: Seen;
 }
 
 export function double(options: { readonly stepMilliseconds?: number; readonly fail?: unknown } = {}): Double {
-  const seen: Seen = { requests: [], aborted: 0, finished: 0 };
-  return {
-    info: INFO,
-    seen,
-    async draw(input: DrawInput, { signal, onStep }: DrawCallOptions = {}): Promise<FinishedDraw> {
-      const request = parseDrawInput(input);
-      seen.requests.push(request);
-      if (options.fail !== undefined) throw options.fail;
-      refuseSize(request.size, MODEL);
-      const { prompt, seed, size: _, ...asked } = request;
-      const settings = { ...choose(DRAW_DEFAULTS, asked), prompt: checkPrompt(prompt, lexicon), seed };
-      const { steps, guidance, order } = settings;
-      for (let step = 1; step <= steps; step++) {
+  const seen: Seen = { requests: [], steps: 0, finished: 0 };
+  const openAt = (from: DrawState) => {
+    let state = from;
+    return {
+      async step() {
         if (options.stepMilliseconds !== undefined) {
           await new Promise((resolve) => setTimeout(resolve, options.stepMilliseconds));
         }
-        if (signal?.aborted === true) {
-          seen.aborted++;
-          throw signal.reason;
-        }
-        onStep?.(step, steps);
-      }
+        const positions = maskedPositions(state.sequence).slice(0, state.counts[0]);
+        const ids = positions.map(() => state.settings.seed % 256);
+        const delta = { step: state.step + 1, positions, ids };
+        state = foldDraw(state, delta);
+        seen.steps++;
+        return delta;
+      },
+      close: () => Promise.resolve(),
+    };
+  };
+  const steps: RemoteSteps = {
+    start: (input) => Promise.resolve().then(() => start(input, options.fail)),
+    open(from) {
+      seen.requests.push(requestOf(from));
+      return Promise.resolve(openAt(from));
+    },
+    result: ({ settings }) => {
       seen.finished++;
-      return {
-        picture: { width: 256, height: 256, data: new Uint8Array(256 * 256 * 3).fill(seed % 256) },
+      return Promise.resolve({
+        picture: shade(settings.seed % 256),
         settings,
-        seed,
-        steps,
-        guidance,
-        order,
         promptTokens: 11,
-        imageTokens: 256,
-        seconds: 0.25,
-      };
+        imageTokens: POSITIONS,
+      });
+    },
+    decode: (ids) => Promise.resolve(shade(ids.find((id) => id !== 0) ?? 0)),
+    meanCode: () => Promise.resolve(0),
+  };
+  return {
+    info: INFO,
+    seen,
+    steps,
+    async draw(input, { signal, onStep } = {}) {
+      const request = parseDrawInput(input);
+      seen.requests.push(request);
+      let state = await steps.start(request);
+      const stepper = openAt(state);
+      while (state.counts.length > 0) {
+        const delta = await stepper.step();
+        signal?.throwIfAborted();
+        state = foldDraw(state, delta);
+        onStep?.(state.step, state.step + state.counts.length);
+      }
+      const result = await steps.result(state);
+      const { seed, order, guidance } = state.settings;
+      return { ...result, seed, steps: state.step, guidance, order, seconds: 0.25 };
     },
     close: () => Promise.resolve(),
   };
 }
 
+function start(input: DrawInput, fail: unknown): DrawState {
+  if (fail !== undefined) throw fail;
+  refuseSize(input.size, MODEL);
+  const { prompt, seed, size: _, ...asked } = input;
+  const settings = { ...choose(DRAW_DEFAULTS, asked), prompt: checkPrompt(prompt, lexicon), seed };
+  const list = counts(POSITIONS, settings.steps, "none", 1);
+  return { settings, step: 0, counts: list, sequence: maskedSequence("vq", POSITIONS, 60_000) };
+}
+
+/** As it was asked for, as far as a state tells: the options that are not the default ones. */
+function requestOf({ settings: { prompt, seed, ...settings } }: DrawState): DrawInput {
+  const defaults: Readonly<Record<string, unknown>> = { ...DRAW_DEFAULTS };
+  const changed = Object.entries(settings).filter(([name, value]) => value !== defaults[name]);
+  return { prompt, seed, ...Object.fromEntries(changed) };
+}
+
+function shade(value: number): Picture {
+  return { width: 256, height: 256, data: new Uint8Array(256 * 256 * 3).fill(value) };
+}
+
 /** Not a picture file: format, quality and the first pixel, which is what these tests look at. */
-export const encodeDouble: EncodePicture = (picture, format, quality) =>
+export const encodeDouble: EncodeOutput = (picture, format, quality) =>
   Promise.resolve(new TextEncoder().encode(`${format} ${quality ?? "-"} ${picture.data[0] ?? "none"}`));
 
-export function appWith(
-  inference: RemoteInference | Promise<RemoteInference> = double(),
-  limits: Partial<Limits> = {},
-) {
-  return createApp({ inference: Promise.resolve(inference), encode: encodeDouble, limits });
+/** A store in memory with a worker over an inference, and the doors to it. */
+export interface DoubleHouse {
+  readonly store: Store;
+  readonly runs: Runs;
+  readonly keys: ApiKeys;
+  readonly door: OpenAIDoor;
+  close(): Promise<void>;
+}
+
+export async function houseWith(inference: Double, admission: AdmissionOptions = {}): Promise<DoubleHouse> {
+  const store = await openMemory();
+  const ledger = new Ledger(store);
+  const { steps } = inference;
+  const engine: StepEngine = {
+    fingerprint: "double",
+    start: (_, input) => steps.start(input as DrawInput),
+    open: (_, state) => steps.open(state as DrawState),
+    result: (_, state) => steps.result(state as DrawState),
+    decode: steps.decode,
+    meanCode: steps.meanCode,
+  };
+  const worker = new Worker({ ledger, engine, kinds: [drawKind], encode: encodeDouble, poll: 20 });
+  const gate = new Admission(store, admission);
+  const runs = new Runs({
+    ledger,
+    kinds: [drawKind],
+    admit: (owner) => gate.admit(owner),
+    check: async (task, input) => void await engine.start(task, input),
+    onQueued: () => worker.wake(),
+    onControl: (id, control) => worker.obey(id, control),
+  });
+  worker.start();
+  const closing = new AbortController();
+  const links = await Links.of(store);
+  const close = async () => {
+    closing.abort();
+    await worker.stop();
+    await store.close();
+  };
+  const door = { runs, links, engine, encode: encodeDouble, model: INFO.model, closing: closing.signal };
+  return { store, runs, keys: new ApiKeys(store), door, close };
+}
+
+const open: Promise<DoubleHouse>[] = [];
+afterEach(async () => {
+  for (const house of open.splice(0)) await house.then(({ close }) => close(), () => {});
+});
+
+export interface DoubleOptions {
+  readonly limits?: Partial<Limits>;
+  readonly admission?: AdmissionOptions;
+  readonly access?: Omit<NonNullable<AppOptions["access"]>, "keys">;
+}
+
+/** What `createApp` takes, over one double; closed behind the test. */
+export function doubleOptions(
+  inference: Double | Promise<Double> = double(),
+  { limits = {}, admission = {}, access = { policy: "open" } }: DoubleOptions = {},
+): AppOptions & { readonly house: Promise<DoubleHouse> } {
+  const house = Promise.resolve(inference).then((opened) => houseWith(opened, admission));
+  open.push(house);
+  const runs = house.then(({ door: { runs, engine, encode } }) => ({
+    runs,
+    engine,
+    encode,
+    decode: () => Promise.reject(new Error("no masks here")),
+    imageSize: INFO.imageSize,
+  }));
+  const protocols = house.then(({ door }) => door);
+  const keys = house.then(({ keys }) => keys);
+  for (const door of [house, runs, protocols, keys]) door.catch(() => {});
+  return { inference: Promise.resolve(inference), runs, protocols, limits, access: { ...access, keys }, house };
+}
+
+export function appWith(inference: Double | Promise<Double> = double(), options: DoubleOptions = {}) {
+  return createApp(doubleOptions(inference, options));
 }
 
 export const IMAGES = "/v1/images/generations";

@@ -61,10 +61,22 @@ describe("fields that cannot be honoured", () => {
     }],
     ["moderation low", { ...good, moderation: "low" }, { code: "moderation_unsupported", param: "moderation" }],
     ["style natural", { ...good, style: "natural" }, { code: "style_unsupported", param: "style" }],
-    ["stream", { ...good, stream: true }, { code: "stream_unsupported", param: "stream" }],
-    ["partial images", { ...good, partial_images: 2 }, { code: "partial_images_unsupported", param: "partial_images" }],
+    ["a stream of two", { ...good, stream: true, n: 2 }, { code: "stream_n_unsupported", param: "n" }],
+    ["a stream of links", { ...good, stream: true, response_format: "url" }, {
+      code: "stream_url_unsupported",
+      param: "response_format",
+    }],
+    ["partial images without a stream", { ...good, partial_images: 2 }, {
+      code: "partial_images_unsupported",
+      param: "partial_images",
+    }],
+    ["4 partial images", { ...good, stream: true, partial_images: 4 }, {
+      code: "partial_images_out_of_range",
+      param: "partial_images",
+    }],
+    ["stream as text", { ...good, stream: "yes" }, { code: "invalid_type", param: "stream" }],
     ["an overlong user", { ...good, user: "u".repeat(513) }, { code: "user_too_long", param: "user" }],
-    ["response_format url", { ...good, response_format: "url" }, {
+    ["response_format hex", { ...good, response_format: "hex" }, {
       code: "response_format_unsupported",
       param: "response_format",
       fix: /b64_json/,
@@ -98,7 +110,7 @@ describe("fields that cannot be honoured", () => {
     const inference = double();
     const error = await expectError(await appWith(inference).request(IMAGES, json(body)), { status: 400, ...expected });
     expect(JSON.stringify(error)).not.toMatch(/ZodError|file:\/\/|\.ts\b/);
-    expect(inference.seen.finished).toBe(0);
+    expect(inference.seen.requests).toEqual([]);
   });
 });
 
@@ -154,7 +166,7 @@ describe("bodies", () => {
         controller.enqueue(new Uint8Array(1024).fill(0x20));
       },
     });
-    const response = await appWith(double(), { bodyBytes: 10_000 }).request(IMAGES, {
+    const response = await appWith(double(), { limits: { bodyBytes: 10_000 } }).request(IMAGES, {
       ...post(body),
       ...{ duplex: "half" },
     });
@@ -164,7 +176,7 @@ describe("bodies", () => {
 
   it("does not wait for a body that never ends", async () => {
     const body = new ReadableStream<Uint8Array>({ start: (controller) => controller.enqueue(new Uint8Array(1)) });
-    const response = await appWith(double(), { bodyMilliseconds: 30 }).request(IMAGES, {
+    const response = await appWith(double(), { limits: { bodyMilliseconds: 30 } }).request(IMAGES, {
       ...post(body),
       ...{ duplex: "half" },
     });
@@ -202,14 +214,24 @@ describe("failures", () => {
   });
 
   it("answers 503 with Retry-After when too many wait, and draws again when they are done", async () => {
-    const app = appWith(double({ stepMilliseconds: 2 }), { waitingDraws: 1 });
+    const inference = double({ stepMilliseconds: 20 });
+    const app = appWith(inference, { admission: { queue: 1, trust: 0 } });
     const first = app.request(IMAGES, json(good));
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await expect.poll(() => inference.seen.requests.length, { timeout: 10_000 }).toBe(1);
     const second = await app.request(IMAGES, json(good));
-    expect(second.headers.get("retry-after")).toBe("1");
+    expect(second.headers.get("retry-after")).toBe("2");
     await expectError(second, { status: 503, code: "queue_full", fix: /Retry-After/ });
     expect((await first).status).toBe(200);
     expect((await app.request(IMAGES, json(good))).status).toBe(200);
+  });
+
+  it("queues all pictures of a request, or none", async () => {
+    const inference = double({ stepMilliseconds: 2 });
+    const app = appWith(inference, { admission: { perOwner: 2 } });
+    const refused = await app.request(IMAGES, json({ ...good, n: 3 }));
+    await expectError(refused, { status: 429, code: "too_many_runs" });
+    const { data } = await (await app.request("/v1/runs")).json();
+    expect(data.map(({ status }: { status: string }) => status)).toEqual(["cancelled", "cancelled"]);
   });
 
   it("passes the reason on when the model could not be opened", async () => {

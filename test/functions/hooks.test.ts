@@ -9,7 +9,7 @@ import { newSecret } from "../../core/runs/webhooks/endpoint.ts";
 import { makeOutbox } from "../../core/runs/webhooks/outbox.ts";
 import { parseWebhookSettings } from "../../core/runs/webhooks/settings.ts";
 import { createApp } from "../../functions/app.ts";
-import { double, encodeDouble } from "./double.ts";
+import { double } from "./double.ts";
 
 const SECRET = newSecret();
 const SETTINGS = parseWebhookSettings(JSON.stringify({
@@ -26,7 +26,6 @@ beforeEach(async () => {
   runs = new Runs({ ledger: new Ledger(store, { outbox: makeOutbox(SETTINGS.out) }), kinds: [KIND] });
   app = createApp({
     inference: Promise.resolve(double()),
-    encode: encodeDouble,
     hooks: Promise.resolve({ runs, hooks: SETTINGS.hooks }),
   });
 });

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import type { ImagesAnswer } from "../../functions/routes/images.ts";
+import type { ImagesAnswer } from "../../functions/routes/openai/picture_answer.ts";
 import { appWith, double, IMAGES, json } from "./double.ts";
 
 const text = (base64: string | undefined) => new TextDecoder().decode(Uint8Array.fromBase64(base64 ?? ""));
 
-async function answerTo(body: unknown, inference = double()): Promise<ImagesAnswer> {
-  const response = await appWith(inference).request(IMAGES, json(body));
+async function answerTo(body: unknown, app = appWith()): Promise<ImagesAnswer> {
+  const response = await app.request(IMAGES, json(body));
   expect(response.status, await response.clone().text()).toBe(200);
   return await response.json();
 }
@@ -13,7 +13,8 @@ async function answerTo(body: unknown, inference = double()): Promise<ImagesAnsw
 describe("POST /v1/images/generations", () => {
   it("answers in OpenAI's shape, with the real token counts and what was drawn", async () => {
     const before = Math.floor(Date.now() / 1000);
-    const answer = await answerTo({ prompt: "a photo of a dog", seed: 7 });
+    const app = appWith();
+    const answer = await answerTo({ prompt: "a photo of a dog", seed: 7 }, app);
     expect(answer.created).toBeGreaterThanOrEqual(before);
     expect(text(answer.data[0]?.b64_json)).toBe("png - 7");
     expect(answer).toMatchObject({
@@ -26,23 +27,21 @@ describe("POST /v1/images/generations", () => {
         output_tokens: 256,
         total_tokens: 267,
         input_tokens_details: { text_tokens: 11, image_tokens: 0 },
+        output_tokens_details: { text_tokens: 0, image_tokens: 256 },
       },
-      unmask: {
-        model: "scenes",
-        provider: "cpu",
-        seed: 7,
-        steps: 32,
-        guidance: 0.5,
-        order: "stratified",
-        seconds: 0.25,
-      },
+      unmask: { model: "scenes", provider: "cpu", seed: 7, steps: 32, guidance: 0.5, order: "stratified" },
     });
+    expect(answer.unmask.seconds).toBeGreaterThanOrEqual(0);
+    // A view of a run, which is there as any other.
+    const run = await (await app.request(`/v1/runs/${answer.data[0]?.run}`)).json();
+    expect(run).toMatchObject({ task: "draw", status: "succeeded", input: { prompt: "a photo of a dog", seed: 7 } });
   });
 
   it("hands our options to the draw and leaves absent ones to the core", async () => {
     const inference = double();
-    await answerTo({ prompt: "a dog", seed: 3, steps: 8, guidance: 1.5, order: "halton" }, inference);
-    await answerTo({ prompt: "a dog", seed: 3, steps: null }, inference);
+    const app = appWith(inference);
+    await answerTo({ prompt: "a dog", seed: 3, steps: 8, guidance: 1.5, order: "halton" }, app);
+    await answerTo({ prompt: "a dog", seed: 3, steps: null }, app);
     expect(inference.seen.requests).toEqual([
       { prompt: "a dog", seed: 3, steps: 8, guidance: 1.5, order: "halton" },
       { prompt: "a dog", seed: 3 },
@@ -60,11 +59,15 @@ describe("POST /v1/images/generations", () => {
   });
 
   it("draws with another seed each time when none is given, and says which", async () => {
-    const seeds = await Promise.all([1, 2, 3].map(async () => (await answerTo({ prompt: "a dog" })).data[0]?.seed));
+    const app = appWith();
+    const seeds = await Promise.all(
+      [1, 2, 3].map(async () => (await answerTo({ prompt: "a dog" }, app)).data[0]?.seed),
+    );
     expect(new Set(seeds).size).toBe(3);
   });
 
   it("accepts every field of OpenAI's at its default, and null as absent", async () => {
+    const app = appWith();
     await answerTo({
       prompt: "a dog",
       model: "scenes",
@@ -79,8 +82,10 @@ describe("POST /v1/images/generations", () => {
       user: "somebody",
       response_format: "b64_json",
       output_format: "png",
-    });
-    for (const size of ["256x256", null]) await answerTo({ prompt: "a dog", size, background: "opaque", model: null });
+    }, app);
+    for (const size of ["256x256", null]) {
+      await answerTo({ prompt: "a dog", size, background: "opaque", model: null }, app);
+    }
   });
 
   it.each([
@@ -93,6 +98,34 @@ describe("POST /v1/images/generations", () => {
     expect(answer.output_format).toBe(output_format);
   });
 
+  it("gives a link that needs no key, shows the file and nothing else, and ends", async () => {
+    const app = appWith();
+    const answer = await answerTo({ prompt: "a dog", seed: 9, response_format: "url", output_format: "webp" }, app);
+    const [{ url, b64_json } = {}] = answer.data;
+    expect([typeof url, b64_json]).toEqual(["string", undefined]);
+    const file = await app.request(url ?? "");
+    expect([file.status, file.headers.get("content-type"), await file.text()]).toEqual([
+      200,
+      "image/webp",
+      "webp 100 9",
+    ]);
+    const forged = url?.replace(/.$/, (last) => (last === "A" ? "B" : "A")) ?? "";
+    expect((await app.request(forged)).status).toBe(404);
+    expect((await app.request(`${url}/stream`)).status).toBe(404);
+  });
+
+  it("attaches a retry with the same idempotency key to the same run, without a seed too", async () => {
+    const inference = double();
+    const app = appWith(inference);
+    const init = json({ prompt: "a dog", n: 2 });
+    const send = () => app.request(IMAGES, { ...init, headers: { ...init.headers, "idempotency-key": "one" } });
+    const [first, second] = [await (await send()).json(), await (await send()).json()];
+    expect(second.data).toEqual(first.data);
+    expect(inference.seen.requests).toHaveLength(2);
+    const other = { ...json({ prompt: "a cat" }), headers: { ...init.headers, "idempotency-key": "one" } };
+    expect((await app.request(IMAGES, other)).status).toBe(422);
+  });
+
   it("waits for a model that is still loading", async () => {
     const { promise, resolve } = Promise.withResolvers<ReturnType<typeof double>>();
     const pending = appWith(promise).request(IMAGES, json({ prompt: "a dog" }));
@@ -100,16 +133,110 @@ describe("POST /v1/images/generations", () => {
     expect((await pending).status).toBe(200);
   });
 
-  it("stops drawing when the client's signal aborts", async () => {
-    const inference = double({ stepMilliseconds: 5 });
-    const controller = new AbortController();
-    const pending = appWith(inference).request(IMAGES, {
-      ...json({ prompt: "a dog", n: 4, steps: 40 }),
-      signal: controller.signal,
+  it.each([["cancels its runs", {}, "cancelled"], ["keeps them if asked", { prefer: "keep-running" }, "succeeded"]])(
+    "of a caller that leaves %s",
+    async (_, headers, expected) => {
+      const app = appWith(double({ stepMilliseconds: 5 }));
+      const controller = new AbortController();
+      const init = json({ prompt: "a dog", n: 2, steps: 20 });
+      const pending = app.request(IMAGES, {
+        ...init,
+        headers: { ...init.headers, ...headers },
+        signal: controller.signal,
+      });
+      setTimeout(() => controller.abort(), 60);
+      expect((await pending).status).toBe(499);
+      const states = async () => {
+        const { data } = await (await app.request("/v1/runs")).json();
+        return data.map(({ status }: { status: string }) => status);
+      };
+      await expect.poll(states, { timeout: 10_000 }).toEqual([expected, expected]);
+    },
+  );
+});
+
+describe("a stream of it", () => {
+  interface Event {
+    readonly type: string;
+    readonly b64_json?: string;
+    readonly partial_image_index?: number;
+    readonly usage?: unknown;
+    readonly error?: { readonly code: string };
+  }
+
+  async function eventsOf(response: Response): Promise<Event[]> {
+    expect(response.headers.get("content-type")).toContain("text/event-stream");
+    const blocks = (await response.text()).split("\n\n").filter((block) => block.includes("data: "));
+    return blocks.map((block) => {
+      const [, name, data = "{}"] = /event: (.*)\ndata: (.*)/.exec(block) ?? [];
+      const event: Event = JSON.parse(data);
+      if (event.error === undefined) expect(event.type).toBe(name);
+      return event;
     });
-    setTimeout(() => controller.abort(), 30);
-    expect((await pending).status).toBe(499);
-    expect(inference.seen).toMatchObject({ aborted: 1, finished: 0 });
-    expect(inference.seen.requests).toHaveLength(1);
+  }
+
+  it.each([0, 1, 3])("has %i partial images of the run's own steps, then the picture", async (partial_images) => {
+    const body = { prompt: "a dog", seed: 40, steps: 8, stream: true, partial_images };
+    const events = await eventsOf(await appWith(double({ stepMilliseconds: 3 })).request(IMAGES, json(body)));
+    expect(events.map(({ type }) => type)).toEqual([
+      ...Array(partial_images).fill("image_generation.partial_image"),
+      "image_generation.completed",
+    ]);
+    expect(events.slice(0, -1).map(({ partial_image_index }) => partial_image_index)).toEqual(
+      Array.from({ length: partial_images }, (_, index) => index),
+    );
+    const last = events.at(-1);
+    expect(text(last?.b64_json)).toBe("png - 40");
+    expect(last).toMatchObject({
+      size: "256x256",
+      quality: "auto",
+      background: "opaque",
+      output_format: "png",
+      created_at: expect.any(Number),
+      usage: { input_tokens: 11, output_tokens: 256, total_tokens: 267 },
+    });
+    for (const { b64_json } of events.slice(0, -1)) expect(text(b64_json)).toMatch(/^png - (40|128)$/);
+  });
+
+  it("carries partial images in the format that was asked for", async () => {
+    const body = { prompt: "a dog", steps: 4, stream: true, partial_images: 1, output_format: "jpeg" };
+    const events = await eventsOf(await appWith().request(IMAGES, json(body)));
+    expect(events.map(({ b64_json }) => text(b64_json).slice(0, 8))).toEqual(["jpeg 100", "jpeg 100"]);
+  });
+
+  it("is refused before it begins, where it can be", async () => {
+    const response = await appWith().request(IMAGES, json({ prompt: "a unicorn", stream: true }));
+    expect([response.status, (await response.json()).error.code]).toEqual([400, "unknown_words"]);
+  });
+
+  it("ends with an error when the run ends without a picture", async () => {
+    const app = appWith(double({ stepMilliseconds: 20 }));
+    const pending = app.request(IMAGES, json({ prompt: "a dog", steps: 50, stream: true }));
+    const response = await pending;
+    const { data } = await (await app.request("/v1/runs")).json();
+    await app.request(`/v1/runs/${data[0].id}/cancel`, { method: "POST", headers: { "x-unmask": "1" } });
+    expect((await eventsOf(response)).map(({ error }) => error?.code)).toEqual(["run_cancelled"]);
+  });
+
+  it("cancels the run of a reader that leaves", async () => {
+    const app = appWith(double({ stepMilliseconds: 10 }));
+    const controller = new AbortController();
+    const init = { ...json({ prompt: "a dog", steps: 100, stream: true }), signal: controller.signal };
+    await app.request(IMAGES, init);
+    controller.abort();
+    const state = async () => (await (await app.request("/v1/runs")).json()).data[0].status;
+    await expect.poll(state, { timeout: 10_000 }).toBe("cancelled");
+  });
+});
+
+describe("GET /v1/models", () => {
+  it("lists the one model, and knows no other", async () => {
+    const app = appWith();
+    const list = await (await app.request("/v1/models")).json();
+    const card = { id: "scenes", object: "model", created: expect.any(Number), owned_by: "unmask" };
+    expect(list).toMatchObject({ object: "list", data: [card] });
+    expect(await (await app.request("/v1/models/scenes")).json()).toEqual(list.data[0]);
+    const other = await app.request("/v1/models/gpt-image-1");
+    expect([other.status, (await other.json()).error.code]).toEqual([404, "model_not_found"]);
   });
 });

@@ -7,7 +7,7 @@ import type { Store } from "../../core/runs/store/types.ts";
 import { Worker } from "../../core/runs/worker.ts";
 import { createApp } from "../../functions/app.ts";
 import { plainFile, type TableEngine, tableEngine, undisturbed } from "../core/runs/table_engine.ts";
-import { double, encodeDouble } from "./double.ts";
+import { double } from "./double.ts";
 
 const input = { prompt: "a dog", seed: 3, steps: 6 };
 const body = { task: "draw", input };
@@ -35,7 +35,6 @@ beforeEach(async () => {
     Promise.resolve({ width: 128, height: 128, data: new Uint8Array(128 * 128 * 3).fill(255, 0, 9) });
   app = createApp({
     inference: Promise.resolve(double()),
-    encode: encodeDouble,
     runs: Promise.resolve({
       runs,
       engine,

@@ -13,6 +13,7 @@ import type { Kind, PictureKind } from "./kind.ts";
 
 const picture: PictureKind<DrawState> = {
   sequence: (state) => state.sequence,
+  settings: ({ settings: { guidance, order } }) => ({ guidance, order }),
   counts: (state) => state.counts,
   withCounts: (state, counts) => {
     const sum = counts.reduce((sum, count) => sum + count, 0);

@@ -33,6 +33,8 @@ export interface Kind<Input = unknown, State = unknown> {
 export interface PictureKind<State = unknown> {
   /** VQ ids of a square grid, row-major. */
   sequence(state: State): Sequence;
+  /** As they were really used, defaults included. */
+  settings(state: State): { readonly guidance: number; readonly order: string };
   /** What each step to come reveals. */
   counts(state: State): readonly number[];
   /** The same state with these counts to come, for a time budget. @throws {RangeError} of another sum */

@@ -103,6 +103,7 @@ export function record(id: string, changes: Partial<RunRecord> = {}): RunRecord 
     require_exact: false,
     origin: null,
     place: null,
+    encoding: { format: "png" },
     output: null,
     error: null,
     webhooks: [],
