@@ -5,10 +5,11 @@
  */
 import { UnmaskError } from "../core/errors.ts";
 import { type Command, main } from "../commands/lib/command.ts";
+import { convertBench } from "./convert.ts";
 import { drawBench } from "./draw.ts";
 import { gpuBench } from "./gpu.ts";
 
-const BENCHES: Readonly<Record<string, Command>> = { draw: drawBench, gpu: gpuBench };
+const BENCHES: Readonly<Record<string, Command>> = { draw: drawBench, convert: convertBench, gpu: gpuBench };
 
 export const benchCommand: Command = async ([name, ...args], context) => {
   const bench = name !== undefined && Object.hasOwn(BENCHES, name) ? BENCHES[name] : undefined;

@@ -22,29 +22,58 @@ const ROUNDS = 2000;
  * ```
  */
 export function interval(drawn: readonly Drawn[], right: (verdict: Verdict) => boolean): readonly [number, number] {
+  const values = drawn.map(({ tag, prompt, verdict }) => ({ tag, prompt, value: right(verdict) ? 1 : 0 }));
+  return bootstrap(values) ?? [0, 1];
+}
+
+/**
+ * The same for what one side scores over another on the same prompts and seeds, in -1..1; `pairs` holds both verdicts of
+ * each picture.
+ */
+export function pairedInterval(
+  pairs: readonly (Omit<Drawn, "verdict"> & { readonly verdicts: readonly [base: Verdict, other: Verdict] })[],
+  right: (verdict: Verdict) => boolean,
+): readonly [number, number] {
+  const score = (verdict: Verdict) => right(verdict) ? 1 : 0;
+  const values = pairs.map(({ tag, prompt, verdicts: [base, other] }) => ({
+    tag,
+    prompt,
+    value: score(other) - score(base),
+  }));
+  return bootstrap(values) ?? [-1, 1];
+}
+
+interface Valued {
+  readonly tag: Drawn["tag"];
+  readonly prompt: number;
+  readonly value: number;
+}
+
+/** Of the mean over kinds; undefined where there is nothing. */
+function bootstrap(values: readonly Valued[]): readonly [number, number] | undefined {
   const kinds = KINDS.map((kind) => {
-    const prompts = new Map<number, { right: number; n: number }>();
-    for (const { tag, prompt, verdict } of drawn) {
+    const prompts = new Map<number, { sum: number; n: number }>();
+    for (const { tag, prompt, value } of values) {
       if (tag !== kind) continue;
-      const sum = prompts.get(prompt) ?? { right: 0, n: 0 };
-      prompts.set(prompt, { right: sum.right + (right(verdict) ? 1 : 0), n: sum.n + 1 });
+      const before = prompts.get(prompt) ?? { sum: 0, n: 0 };
+      prompts.set(prompt, { sum: before.sum + value, n: before.n + 1 });
     }
     return [...prompts.values()];
   }).filter((prompts) => prompts.length > 0);
-  if (kinds.length === 0) return [0, 1];
+  if (kinds.length === 0) return undefined;
   const choose = createChooser(1);
   const means = Array.from({ length: ROUNDS }, () => {
-    let sum = 0;
+    let total = 0;
     for (const prompts of kinds) {
-      let hits = 0, n = 0;
+      let sum = 0, n = 0;
       for (let i = 0; i < prompts.length; i++) {
         const prompt = choose.pick(prompts);
-        hits += prompt.right;
+        sum += prompt.sum;
         n += prompt.n;
       }
-      sum += hits / n;
+      total += sum / n;
     }
-    return sum / kinds.length;
+    return total / kinds.length;
   }).sort((a, b) => a - b);
   const at = (share: number) => means[Math.round(share * (ROUNDS - 1))] ?? 0;
   return [at(0.025), at(0.975)];
