@@ -1,5 +1,5 @@
 /**
- * Files to pixels and back. PNG and JPEG are read, PNG, JPEG and WebP are written; the same pixels give the same bytes
+ * Files to pixels and back: PNG, JPEG and WebP; the same pixels give the same bytes
  * (no clock, no metadata).
  *
  * Reading runs in WebAssembly and writing PNG in JavaScript; JPEG and WebP are written by imagescript's native addon,
@@ -12,6 +12,7 @@ import { UnmaskError } from "../errors.ts";
 import type { Picture } from "../model/types.ts";
 import { readBoundedHeader, unreadable } from "./header.ts";
 import { jpegDecoder, lossyEncoders, pngCodec, pngDecoder } from "./imagescript.ts";
+import { webpDecoder } from "./webp.ts";
 import { cmykToRgb, greyToRgb, rgbaOnWhite, toRgba } from "./channels.ts";
 
 export const OUTPUT_FORMATS = ["png", "jpeg", "webp"] as const;
@@ -62,20 +63,11 @@ export async function encodePicture(picture: Picture, format: OutputFormat, qual
 /**
  * A file's bytes to pixels. Transparent pixels are shown on white, as a page would. Orientation tags are not followed.
  *
- * @throws {UnmaskError} `image_format_unsupported` (415, also for WebP), `image_too_large` (413), `image_unreadable`
+ * @throws {UnmaskError} `image_format_unsupported` (415), `image_too_large` (413), `image_unreadable`
  */
 export async function decodePicture(bytes: Uint8Array, maximumPixels = MAXIMUM_PIXELS): Promise<Picture> {
   const { format, width, height } = readBoundedHeader(bytes, maximumPixels);
-  if (format === "webp") {
-    throw new UnmaskError({
-      code: "image_format_unsupported",
-      message: "the picture is a WebP, which is written here but not read",
-      fix: "send a PNG or a JPEG",
-      param: "image",
-      status: 415,
-    });
-  }
-  const decoded = format === "png" ? await decodePng(bytes) : await decodeJpeg(bytes);
+  const decoded = await DECODERS[format](bytes);
   if (decoded.width !== width || decoded.height !== height || decoded.data.length !== 3 * width * height) {
     throw unreadable(format, "its data do not fit its header");
   }
@@ -102,6 +94,19 @@ async function decodeJpeg(bytes: Uint8Array): Promise<Picture> {
       throw unreadable("jpeg", "its colours are of an unknown kind");
   }
 }
+
+async function decodeWebp(bytes: Uint8Array): Promise<Picture> {
+  const decode = await webpDecoder();
+  try {
+    const { width, height, framebuffer } = await decode(bytes);
+    return { width, height, data: rgbaOnWhite(framebuffer) };
+  } catch (cause) {
+    // Also an animation, which is more than one picture.
+    throw unreadable("webp", "its data are damaged, cut off, or an animation", cause);
+  }
+}
+
+const DECODERS = { png: decodePng, jpeg: decodeJpeg, webp: decodeWebp };
 
 /** A broken file shows as an error or as a trap of the WebAssembly. */
 function guarded<T>(format: "png" | "jpeg", decode: () => T): T {

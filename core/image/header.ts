@@ -58,8 +58,8 @@ function parse(bytes: Uint8Array, view: DataView): ImageHeader {
   if (ascii(bytes, 0) === "RIFF" && ascii(bytes, 8) === "WEBP") return webp(bytes, view);
   throw new UnmaskError({
     code: "image_format_unsupported",
-    message: "the picture is neither PNG nor JPEG",
-    fix: "send a PNG or a JPEG",
+    message: "the picture is neither PNG, JPEG nor WebP",
+    fix: "send a PNG, a JPEG or a WebP",
     param: "image",
     status: 415,
   });

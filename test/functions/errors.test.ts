@@ -230,8 +230,11 @@ describe("failures", () => {
     const app = appWith(inference, { admission: { perOwner: 2 } });
     const refused = await app.request(IMAGES, json({ ...good, n: 3 }));
     await expectError(refused, { status: 429, code: "too_many_runs" });
-    const { data } = await (await app.request("/v1/runs")).json();
-    expect(data.map(({ status }: { status: string }) => status)).toEqual(["cancelled", "cancelled"]);
+    const states = async () => {
+      const { data } = await (await app.request("/v1/runs")).json();
+      return data.map(({ status }: { status: string }) => status);
+    };
+    await expect.poll(states, { timeout: 10_000 }).toEqual(["cancelled", "cancelled"]);
   });
 
   it("passes the reason on when the model could not be opened", async () => {

@@ -11,6 +11,7 @@ import type { Store } from "../../core/runs/store/types.ts";
 import { Dispatcher } from "../../core/runs/webhooks/dispatcher.ts";
 import { NO_WEBHOOKS } from "../../core/runs/webhooks/endpoint.ts";
 import { makeOutbox } from "../../core/runs/webhooks/outbox.ts";
+import { callTrusted } from "../../core/runs/webhooks/send.ts";
 import { Worker } from "../../core/runs/worker.ts";
 import { type AppOptions, createApp } from "../../functions/app.ts";
 import { plainFile, type TableEngine, tableEngine } from "../core/runs/table_engine.ts";
@@ -40,7 +41,7 @@ export async function realServer(options: RealServerOptions = {}): Promise<RealS
   const { stepMilliseconds = 5, working = true, slots = 4, app = {} } = options;
   const store = await openMemory();
   // Receivers of these tests are on this machine, which the product refuses.
-  const dispatcher = new Dispatcher({ store, config: NO_WEBHOOKS, guard: () => Promise.resolve(null) });
+  const dispatcher = new Dispatcher({ store, config: NO_WEBHOOKS, call: callTrusted });
   const ledger = new Ledger(store, { outbox: makeOutbox(NO_WEBHOOKS, () => dispatcher.wake()) });
   const engine = tableEngine({ stepMilliseconds });
   const worker = new Worker({ ledger, engine, kinds: [drawKind], encode: plainFile, poll: 30, slots });

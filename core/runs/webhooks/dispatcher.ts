@@ -9,7 +9,6 @@
 import { isUnreachable, pause } from "../ledger.ts";
 import type { Entry, Store, Write } from "../store/types.ts";
 import type { WebhookConfig } from "./endpoint.ts";
-import { forbidden } from "./guard.ts";
 import {
   type DuePlace,
   endpointId,
@@ -20,7 +19,7 @@ import {
   webhookKeys,
 } from "./message.ts";
 import { nextDelay, RETRY_SCHEDULE, type RetrySchedule } from "./schedule.ts";
-import { type Outcome, send, TIMEOUT_MS } from "./send.ts";
+import { type Call, callGuarded, callTrusted, type Outcome, send, TIMEOUT_MS } from "./send.ts";
 
 export interface DispatcherOptions {
   readonly store: Store;
@@ -34,8 +33,8 @@ export interface DispatcherOptions {
   readonly poll_ms?: number;
   /** Milliseconds that attempts in flight have when the process stops. @default {3000} */
   readonly linger_ms?: number;
-  /** Why an address of a run must not be called; null: it may. @default forbidden of guard.ts */
-  readonly guard?: (url: string) => Promise<string | null>;
+  /** How addresses are called that runs named. @default callGuarded: looked at first */
+  readonly call?: Call;
   /** Unix ms. */
   readonly now?: () => number;
 }
@@ -54,7 +53,7 @@ export class Dispatcher {
       parallel: 8,
       poll_ms: 1000,
       linger_ms: 3000,
-      guard: forbidden,
+      call: callGuarded,
       now: Date.now,
       ...options,
     };
@@ -138,7 +137,7 @@ export class Dispatcher {
   }
 
   async #deliver(entry: Entry<Message>): Promise<void> {
-    const { config, schedule, timeout_ms, now, guard } = this.#options;
+    const { config, schedule, timeout_ms, now, call } = this.#options;
     const message = entry.value;
     const server = config.endpoints.find((endpoint) => endpoint.name === message.endpoint);
     const url = message.endpoint === null ? message.url : server?.url ?? null;
@@ -147,15 +146,8 @@ export class Dispatcher {
       await this.#settle(entry, "gone", null, []);
       return;
     }
-    const wrong = message.endpoint === null ? await guard(url) : null;
-    const outcome: Outcome = wrong === null
-      ? await send({ id: message.id, body: message.body, url, secrets }, now, timeout_ms)
-      : {
-        attempt: { at: now(), duration_ms: 0, status: null, error: wrong },
-        verdict: "retry",
-        throttle: false,
-        retryAfter_ms: null,
-      };
+    const sendable = { id: message.id, body: message.body, url, secrets };
+    const outcome = await send(sendable, now, timeout_ms, message.endpoint === null ? call : callTrusted);
     if (outcome.verdict === "delivered") {
       await this.#settle(entry, "delivered", outcome, []);
     } else if (outcome.verdict === "gone") {

@@ -3,6 +3,7 @@ import { deliveriesOf, replay } from "../../../../core/runs/webhooks/deliveries.
 import { Dispatcher, type DispatcherOptions } from "../../../../core/runs/webhooks/dispatcher.ts";
 import { newSecret, type WebhookConfig } from "../../../../core/runs/webhooks/endpoint.ts";
 import { type Message, webhookKeys } from "../../../../core/runs/webhooks/message.ts";
+import { callTrusted } from "../../../../core/runs/webhooks/send.ts";
 import { openStore } from "../../../../core/runs/store/open.ts";
 import type { Store } from "../../../../core/runs/store/types.ts";
 import { config, emit, ok, Receiver, record, SECRET, status, verify } from "./receiver.ts";
@@ -44,7 +45,7 @@ const dues = async () => (await store.list({ prefix: webhookKeys.allDue })).entr
 test("an event arrives signed; nothing of it is left to do", async () => {
   const [there, settings] = [receiver().up(), config({})];
   const own = { webhooks: [{ url: there.url, events: ["run.succeeded"] }] };
-  dispatch(settings, { guard: () => Promise.resolve(null) });
+  dispatch(settings, { call: callTrusted });
   await emit(store, settings, record("run_1", own));
   await expect.poll(() => states("run_1"), wait).toStrictEqual(["delivered"]);
   expect(there.received).toHaveLength(1);
