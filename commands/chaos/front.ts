@@ -37,15 +37,13 @@ export async function openFront(
   const store = await openStore(proxy.address, { poll_ms: 250 });
   const runs = new Runs({ ledger: new Ledger(store, { outbox: makeOutbox(webhooks) }), kinds: KINDS, webhooks });
   const closing = new AbortController();
-  const encode = (picture: Parameters<typeof encodePicture>[0]) => encodePicture(picture, "png");
   const app = createApp({
     // Never opened: nothing is computed here.
     inference: new Promise<RemoteInference>(() => {}),
-    encode: encodePicture,
     runs: Promise.resolve({
       runs,
       engine: null,
-      encode,
+      encode: encodePicture,
       decode: decodePicture,
       imageSize,
       closing: closing.signal,

@@ -23,7 +23,7 @@ export class StoreProxy {
   readonly #upstream: string;
   readonly #witness: Witness;
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
-  #trap: Trap | null = null;
+  readonly #traps = new Set<Trap>();
 
   constructor(name: string, upstream: string, witness: Witness) {
     [this.#name, this.#upstream, this.#witness] = [name, upstream, witness];
@@ -36,9 +36,9 @@ export class StoreProxy {
   set(moment: Moment, snapshot: boolean, act: () => void = () => {}): { sprung: Promise<boolean>; take: () => void } {
     const { promise: sprung, resolve } = Promise.withResolvers<boolean>();
     const trap: Trap = { moment, snapshot, snap: () => (act(), resolve(true)) };
-    this.#trap = trap;
+    this.#traps.add(trap);
     const take = () => {
-      if (this.#trap === trap) this.#trap = null;
+      this.#traps.delete(trap);
       resolve(false);
     };
     return { sprung, take };
@@ -74,9 +74,9 @@ export class StoreProxy {
   }
 
   #spring(snapshot: boolean): Trap | null {
-    const trap = this.#trap;
-    if (trap === null || (trap.snapshot && !snapshot)) return null;
-    this.#trap = null;
+    const trap = [...this.#traps].find((trap) => snapshot || !trap.snapshot);
+    if (trap === undefined) return null;
+    this.#traps.delete(trap);
     return trap;
   }
 

@@ -76,7 +76,8 @@ export async function runChaos(parts: ChaosParts): Promise<ChaosReport> {
   disturbed.catch(() => {}); // awaited below
   const queue = [...plan.runs];
   while (queue.length > 0 || disturbing) {
-    if (callers.open < PACE) await callers.begin(queue.shift() ?? plan.more());
+    // With nothing left to be idle for, all slots may be full.
+    if (callers.open < (disturbing ? PACE : 2 * PACE)) await callers.begin(queue.shift() ?? plan.more());
     else await pause(100);
     await callers.look();
   }

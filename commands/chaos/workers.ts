@@ -59,8 +59,7 @@ export class WorkerPlace {
       stderr: "piped",
     }).spawn();
     this.#process = process;
-    const file = await Deno.open(`${logs}/${this.#name}-${this.#births}.log`, { create: true, write: true });
-    void process.stderr.pipeTo(file.writable).catch(() => {});
+    void keep(process.stderr, `${logs}/${this.#name}-${this.#births}.log`);
     this.#ready = this.#announced(process);
     this.#ready.catch(() => {});
   }
@@ -110,6 +109,11 @@ export class WorkerPlace {
     }
     await this.proxy.close();
   }
+}
+
+/** Line by line as it comes, so that nothing is missing when the process is killed. */
+async function keep(stream: ReadableStream<Uint8Array>, path: string): Promise<void> {
+  for await (const chunk of stream) await Deno.writeFile(path, chunk, { append: true });
 }
 
 /** A task of deno.json as it stands there. */

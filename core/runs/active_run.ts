@@ -1,26 +1,19 @@
 /**
- * One run in a worker's hands: it takes steps when told, saves behind the loop, and never writes once its lease is lost.
+ * One run in a worker's hands: it takes steps when told, obeys what was asked of it, and ends with its result. What it
+ * writes goes through fenced_run.ts.
  *
  * @module
  */
 import { keys } from "./keys.ts";
-import type { Held, Ledger } from "./ledger.ts";
+import { FencedRun } from "./fenced_run.ts";
+import type { Ledger } from "./ledger.ts";
 import { type Claim, type Queue, settle, type Settled } from "./queue.ts";
-import {
-  type Control,
-  type EventBody,
-  isTerminal,
-  type Lease,
-  type Origin,
-  problemOf,
-  type RunOutput,
-  type RunRecord,
-} from "./record.ts";
+import { type Control, type Origin, problemOf, type RunOutput, type RunRecord } from "./record.ts";
 import { mergeCounts, stepsWithin } from "./state/budget.ts";
 import { type Kind, pictureOf } from "./state/kind.ts";
 import type { EncodeOutput, OpenSteps, StepEngine, StepResult } from "./step_engine.ts";
-import { readState, stageState, stageUntilDone } from "./stored_state.ts";
-import type { Commit, Entry } from "./store/types.ts";
+import { readState, stageUntilDone } from "./stored_state.ts";
+import type { Commit } from "./store/types.ts";
 import { UnmaskError } from "../errors.ts";
 
 export interface ActiveRunParts {
@@ -47,17 +40,10 @@ export type Turn = "more" | "gone" | "result";
 export class ActiveRun {
   readonly kind: Kind;
   readonly #parts: ActiveRunParts;
-  #held: Held;
-  #lease: Entry<Lease>;
+  readonly #fenced: FencedRun;
   #state: unknown;
   #steps: OpenSteps | undefined;
-  #lost = false;
-  /** Events since the last durable snapshot. */
-  #unsaved: EventBody[] = [];
   #merges: RunRecord["merges"];
-  /** Writes of this run, one after another: each needs the versions that the one before it made. */
-  #writing: Promise<void> = Promise.resolve();
-  #saveQueued = false;
   /** Takes no turns: its result is being saved. */
   resting = false;
   /** The last turn computed a step. */
@@ -69,24 +55,32 @@ export class ActiveRun {
   constructor(claim: Claim, kind: Kind, parts: ActiveRunParts) {
     this.kind = kind;
     this.#parts = parts;
-    this.#held = { record: claim.record, version: claim.version };
-    this.#lease = claim.lease;
     this.#merges = claim.record.merges;
+    const present = () => ({
+      record: this.#progressed(),
+      state: this.#state === undefined ? null : kind.encode(this.#state),
+    });
+    this.#fenced = new FencedRun(claim, { ...parts, present });
     this.#control = claim.control;
   }
 
   get record(): RunRecord {
-    return this.#held.record;
+    return this.#fenced.record;
   }
 
   get lost(): boolean {
-    return this.#lost;
+    return this.#fenced.lost;
+  }
+
+  /** The first failure of a write that was made behind the loop; the worker hands the run back for it. */
+  get failure(): unknown {
+    return this.#fenced.failure;
   }
 
   /** One step at most. Throws what the engine throws. */
   async turn(pace: Pace): Promise<Turn> {
     this.stepped = false;
-    if (this.#lost) return "gone";
+    if (this.lost) return "gone";
     const settled = settle(this.#progressed(), this.control, this.#parts.ledger.now());
     if (settled !== null) {
       await this.#leave(settled);
@@ -106,8 +100,8 @@ export class ActiveRun {
     this.#state = this.kind.fold(this.#state, delta);
     this.stepped = true;
     const progress = this.kind.progress(this.#state);
-    this.#unsaved.push({ type: "run.step", data: { ...progress, revealed: delta.positions.length } });
-    this.#saveBehind();
+    this.#fenced.note({ type: "run.step", data: { ...progress, revealed: delta.positions.length } });
+    this.#fenced.saveBehind();
     return this.kind.done(this.#state) ? "result" : "more";
   }
 
@@ -145,7 +139,7 @@ export class ActiveRun {
     const stored = await readState(ledger.store, keys.state(record.owner, record.id), record.owner, record.id);
     const state = stored === null ? await this.#first() : this.kind.decode(stored);
     if (known.at(-1) !== engine.fingerprint) {
-      this.#held = { ...this.#held, record: { ...record, fingerprints: [...known, engine.fingerprint], exact } };
+      this.#fenced.amend({ fingerprints: [...known, engine.fingerprint], exact });
     }
     return state;
   }
@@ -176,33 +170,8 @@ export class ActiveRun {
     this.#steps = undefined;
     this.#state = picture.withCounts(this.#state, merged);
     this.#merges = [...this.#merges, { step, counts: [...merged] }];
-    this.#unsaved.push({ type: "run.budget", data: { step, counts: merged } });
-    await this.save();
-  }
-
-  /** Queues one save behind the loop; steps that come before it starts are in it: newest wins. */
-  #saveBehind(): void {
-    if (this.#saveQueued) return;
-    this.#saveQueued = true;
-    this.#after(() => {
-      this.#saveQueued = false;
-      return this.#commitSnapshot();
-    });
-  }
-
-  /** The newest state, durable when this settles. */
-  async save(): Promise<void> {
-    await this.#after(() => this.#commitSnapshot());
-  }
-
-  async #commitSnapshot(): Promise<void> {
-    if (this.#lost || this.#unsaved.length === 0) return;
-    const events = this.#unsaved;
-    this.#unsaved = [];
-    const progressed = this.#progressed();
-    const state = await this.#stageState(progressed);
-    const { record, sets } = this.#parts.ledger.next(progressed, { attempts: 0, error: null }, events);
-    await this.#commit(record, sets, [state]);
+    this.#fenced.note({ type: "run.budget", data: { step, counts: merged } });
+    await this.#fenced.save();
   }
 
   /** The record with what the state says, not yet written. */
@@ -211,38 +180,8 @@ export class ActiveRun {
     return { ...this.record, ...this.kind.progress(this.#state), merges: this.#merges };
   }
 
-  async #stageState(record: RunRecord): Promise<Commit> {
-    if (this.#state === undefined) return {};
-    const key = keys.state(record.owner, record.id);
-    return await stageState(this.#parts.ledger.store, key, record, this.kind.encode(this.#state));
-  }
-
-  /** Under the fence: lease and record as this worker last wrote them, or nothing. */
-  async #commit(record: RunRecord, sets: Commit["sets"], more: readonly Commit[]): Promise<void> {
-    const version = await this.#parts.ledger.write(record, {
-      checks: [
-        { key: keys.run(record.owner, record.id), version: this.#held.version },
-        { key: this.#lease.key, version: this.#lease.version },
-        ...more.flatMap(({ checks = [] }) => checks),
-      ],
-      sets: [...sets ?? [], ...more.flatMap(({ sets = [] }) => sets)],
-      deletes: more.flatMap(({ deletes = [] }) => deletes),
-    });
-    if (version === null) this.#lost = true;
-    else this.#held = { record, version };
-  }
-
-  /** Gives the lease up with the next state, the newest snapshot and `more`. */
-  async #leave({ changes, events }: Settled, ...more: readonly Commit[]): Promise<void> {
-    await this.#after(async () => {
-      if (this.#lost) return;
-      const unsaved = this.#unsaved;
-      this.#unsaved = [];
-      const progressed = this.#progressed();
-      const state = await this.#stageState(progressed);
-      const { record, sets } = this.#parts.ledger.next(progressed, changes, [...unsaved, ...events]);
-      await this.#commit(record, sets, [state, ...more, { deletes: [this.#lease.key] }]);
-    });
+  async #leave(settled: Settled, ...more: readonly Commit[]): Promise<void> {
+    await this.#fenced.leave(settled, ...more);
     await this.close();
   }
 
@@ -258,8 +197,8 @@ export class ActiveRun {
     const { encode, ledger } = this.#parts;
     const { format, quality } = this.record.encoding;
     const bytes = await encode(result.picture, format, quality);
-    await this.settled();
-    if (this.#lost) return;
+    await this.#fenced.settled();
+    if (this.lost) return;
     if (this.control.cancel === true) {
       const cancelled = settle(this.#progressed(), this.control, 0);
       if (cancelled !== null) return await this.#leave(cancelled);
@@ -286,46 +225,29 @@ export class ActiveRun {
   /** What the engine threw: an answer that will not change ends the run; anything else is tried again elsewhere. */
   async fail(thrown: unknown): Promise<void> {
     await this.close();
-    if (this.#lost) return;
+    if (this.lost) return;
     const error = problemOf(thrown);
     if (thrown instanceof UnmaskError && thrown.status < 500 && thrown.code !== "numerics_differ") {
       await this.#leave({ changes: { state: "failed", error }, events: [{ type: "run.failed", data: { error } }] });
       return;
     }
-    await this.#handBack("step_failed", error);
+    await this.#fenced.handBack("step_failed", error);
   }
 
   /** Graceful stop: save, and let another worker go on at once. */
   async handBack(): Promise<void> {
     await this.close();
-    await this.#handBack("worker_stops", this.record.error);
-  }
-
-  async #handBack(reason: "worker_stops" | "step_failed", error: RunRecord["error"]): Promise<void> {
-    await this.save();
-    await this.#after(async () => {
-      if (this.#lost) return;
-      const { queue } = this.#parts;
-      const held = reason === "worker_stops" ? { ...this.#held, record: { ...this.record, attempts: 0 } } : this.#held;
-      const wait = reason === "worker_stops" ? 0 : queue.waitAfter(held.record.attempts + 1);
-      await queue.requeue(held, this.#lease, wait, error, reason);
-      this.#lost = true;
-    });
+    await this.#fenced.handBack("worker_stops", this.record.error);
   }
 
   /** Renews the lease. */
   async beat(): Promise<void> {
-    await this.#after(async () => {
-      if (this.#lost || isTerminal(this.record.state) || this.record.state !== "running") return;
-      const lease = await this.#parts.queue.beat(this.#lease);
-      if (lease === null) this.#lost = true;
-      else this.#lease = lease;
-    });
+    await this.#fenced.beat();
   }
 
   /** Writes nothing from now on. */
   abandon(): void {
-    this.#lost = true;
+    this.#fenced.abandon();
   }
 
   /** Closes the stepper; the state stays, so that the next turn can open it again. */
@@ -333,22 +255,6 @@ export class ActiveRun {
     const steps = this.#steps;
     this.#steps = undefined;
     await steps?.close().catch(() => undefined);
-  }
-
-  /** Everything written so far is known to be durable, or lost. */
-  async settled(): Promise<void> {
-    await this.#writing;
-  }
-
-  /** The first failure of a write that was made behind the loop; the worker hands the run back for it. */
-  failure: unknown;
-
-  #after(work: () => Promise<void>): Promise<void> {
-    const done = this.#writing.then(work);
-    this.#writing = done.catch((error: unknown) => {
-      this.failure ??= error;
-    });
-    return done;
   }
 }
 

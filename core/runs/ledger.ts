@@ -126,3 +126,16 @@ export function pause(milliseconds: number, signal?: AbortSignal): Promise<void>
     signal?.addEventListener("abort", done, { once: true });
   });
 }
+
+/** @throws {UnmaskError} `run_not_found` (404), also for a run of another owner */
+export async function heldBy(ledger: Ledger, owner: string, id: string): Promise<Held> {
+  const held = await ledger.read(owner, id);
+  if (held !== null) return held;
+  throw new UnmaskError({
+    code: "run_not_found",
+    message: "there is no run of this id",
+    fix: "look for its id in GET /v1/runs",
+    param: "id",
+    status: 404,
+  });
+}

@@ -3,18 +3,20 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
 import { UnmaskError } from "../errors.ts";
 import { RESULT } from "./active_run.ts";
-import { keys, newRunId, newWriteId } from "./keys.ts";
-import { type Held, land, type Ledger } from "./ledger.ts";
-import { placeKey, placeWrite, rankOf, settle, type Settled } from "./queue.ts";
+import { Controls } from "./controls.ts";
+import { digestOf, withIdempotency } from "./idempotency.ts";
+import { keys } from "./keys.ts";
+import { heldBy, type Ledger } from "./ledger.ts";
+import { newRecord, type RunOptions } from "./new_record.ts";
+import { placeWrite } from "./queue.ts";
 import { type Control, isTerminal, type Origin, parseRecord, type RunRecord } from "./record.ts";
 import type { CreateRequest, ForkRequest, RedrawRequest } from "./run_request.ts";
 import { type Kind, kindOf, pictureOf } from "./state/kind.ts";
 import { readState, stageState } from "./stored_state.ts";
 import { readBlob } from "./store/blobs.ts";
-import type { Commit, Write } from "./store/types.ts";
+import type { Commit } from "./store/types.ts";
 import { NO_WEBHOOKS, parseRunWebhooks, type WebhookConfig } from "./webhooks/endpoint.ts";
 
 export interface RunsOptions {
@@ -48,13 +50,13 @@ export interface Protocol {
   readonly webhooks?: (record: RunRecord) => RunRecord["webhooks"];
 }
 
-type Options = Omit<ForkRequest, "step" | "input">;
-
 export class Runs {
   readonly #options: RunsOptions;
+  readonly #controls: Controls;
 
   constructor(options: RunsOptions) {
     this.#options = options;
+    this.#controls = new Controls(options);
   }
 
   get ledger(): Ledger {
@@ -84,6 +86,7 @@ export class Runs {
     pictureOf(kind);
     const parent = kind.decode(bytes);
     const changed = { ...record.input, ...input };
+    if (input?.plan !== undefined) refusePlan(kind, changed);
     if (kind.progress(parent).step < step) {
       throw new UnmaskError({
         code: "fork_out_of_range",
@@ -119,7 +122,7 @@ export class Runs {
   }
 
   async #parent(owner: string, id: string): Promise<{ record: RunRecord; bytes: Uint8Array }> {
-    const { record } = await this.#held(owner, id);
+    const { record } = await heldBy(this.ledger, owner, id);
     const bytes = await readState(this.ledger.store, keys.state(owner, id), owner, id);
     if (bytes !== null) return { record, bytes };
     throw new UnmaskError({
@@ -134,7 +137,7 @@ export class Runs {
     owner: string,
     task: string,
     input: CreateRequest["input"],
-    options: Options,
+    options: RunOptions,
     from: { readonly origin: Origin; readonly bytes: Uint8Array } | null,
     body: unknown,
     idempotencyKey: string | undefined,
@@ -145,12 +148,12 @@ export class Runs {
     kind.parse(seeded);
     const config = this.#options.webhooks ?? NO_WEBHOOKS;
     parseRunWebhooks(options.webhooks ?? [], config);
-    const digest = createHash("sha256").update(JSON.stringify(canonical(body))).digest("hex");
+    const digest = digestOf(body);
     const known = idempotencyKey === undefined ? null : await this.#attached(owner, idempotencyKey, digest);
     if (known !== null) return known;
     await this.#options.admit?.(owner);
     await this.#options.check?.(task, seeded);
-    const first = this.#first(owner, task, seeded, options, from?.origin ?? null);
+    const first = newRecord(this.ledger.now(), owner, task, seeded, options, from?.origin ?? null);
     const more = webhooks?.(first) ?? [];
     parseRunWebhooks(more, config);
     const record = more.length === 0 ? first : { ...first, webhooks: [...first.webhooks, ...more] };
@@ -207,62 +210,9 @@ export class Runs {
     return { record: await this.get(owner, entry.value.run), attached: true };
   }
 
-  #first(
-    owner: string,
-    task: string,
-    input: CreateRequest["input"],
-    { priority = 5, budget_ms = null, deadline_ms = null, require_exact = false, output, webhooks = [] }: Options,
-    origin: Origin | null,
-  ): RunRecord {
-    const now = this.ledger.now();
-    return {
-      id: newRunId(now),
-      owner,
-      task,
-      input,
-      state: "queued",
-      priority,
-      created_at: now,
-      started_at: null,
-      finished_at: null,
-      deadline: deadline_ms === null ? null : now + deadline_ms,
-      budget_ms,
-      expires_at: null,
-      token: 0,
-      attempts: 0,
-      claims: 0,
-      sequence: 0,
-      step: 0,
-      steps: 0,
-      merges: [],
-      fingerprints: [],
-      exact: true,
-      require_exact,
-      origin,
-      place: [rankOf(priority), now],
-      encoding: output ?? { format: "png" },
-      output: null,
-      error: null,
-      webhooks,
-      write_id: "",
-    };
-  }
-
   /** @throws {UnmaskError} `run_not_found` (404), also for a run of another owner */
   async get(owner: string, id: string): Promise<RunRecord> {
-    return (await this.#held(owner, id)).record;
-  }
-
-  async #held(owner: string, id: string): Promise<Held> {
-    const held = await this.ledger.read(owner, id);
-    if (held !== null) return held;
-    throw new UnmaskError({
-      code: "run_not_found",
-      message: "there is no run of this id",
-      fix: "look for its id in GET /v1/runs",
-      param: "id",
-      status: 404,
-    });
+    return (await heldBy(this.ledger, owner, id)).record;
   }
 
   /** Newest first. */
@@ -276,13 +226,13 @@ export class Runs {
 
   /** The newest durable state's bytes; null before the first step. */
   async state(owner: string, id: string): Promise<Uint8Array | null> {
-    await this.#held(owner, id);
+    await heldBy(this.ledger, owner, id);
     return await readState(this.ledger.store, keys.state(owner, id), owner, id);
   }
 
   /** @throws `run_not_finished` (409), `run_not_found` */
   async result(owner: string, id: string): Promise<{ readonly record: RunRecord; readonly bytes: Uint8Array }> {
-    const { record } = await this.#held(owner, id);
+    const { record } = await heldBy(this.ledger, owner, id);
     const blob = record.state === "succeeded"
       ? await readBlob(this.ledger.store, { owner, run: id, name: RESULT })
       : null;
@@ -298,110 +248,32 @@ export class Runs {
 
   /** The step in flight is the last. A run that has ended stays as it is. */
   async cancel(owner: string, id: string): Promise<RunRecord> {
-    return await this.#ask(owner, id, { cancel: true });
+    return await this.#controls.cancel(owner, id);
   }
 
   /** @throws `run_over` (409) */
   async pause(owner: string, id: string): Promise<RunRecord> {
-    const record = await this.#ask(owner, id, { pause: true });
-    if (!isTerminal(record.state)) return record;
-    throw runOver(record);
+    return await this.#controls.pause(owner, id);
   }
 
   /** @throws `run_over` (409) */
   async resume(owner: string, id: string): Promise<RunRecord> {
-    for (;;) {
-      const held = await this.#held(owner, id);
-      const { record } = held;
-      if (isTerminal(record.state)) throw runOver(record);
-      await this.#control(owner, id, { pause: false });
-      if (record.state !== "paused") {
-        // A worker may be about to obey the pause: then this was too early, and the run is looked at again.
-        const again = await this.#held(owner, id);
-        if (again.record.state !== "paused") return again.record;
-        continue;
-      }
-      const place: [number, number] = [rankOf(record.priority), record.created_at];
-      const { record: after, sets } = this.ledger.next(record, { state: "queued", place }, [
-        { type: "run.resumed", data: { step: record.step } },
-      ]);
-      const landed = await this.ledger.write(after, {
-        checks: [{ key: keys.run(owner, id), version: held.version }],
-        sets: [...sets, placeWrite(after)],
-      });
-      if (landed === null) continue;
-      this.#options.onQueued?.();
-      return after;
-    }
+    return await this.#controls.resume(owner, id);
   }
+}
 
-  async #ask(owner: string, id: string, control: Control): Promise<RunRecord> {
-    for (;;) {
-      const held = await this.#held(owner, id);
-      const { record } = held;
-      if (isTerminal(record.state) || (control.pause === true && record.state === "paused")) return record;
-      await this.#control(owner, id, control);
-      if (record.state === "running") {
-        // The worker that holds it obeys at its next step, and so does whoever holds it after that worker.
-        const again = await this.#held(owner, id);
-        if (again.record.state === "running" || isTerminal(again.record.state)) return again.record;
-        continue;
-      }
-      const settled = settle(record, control, Number.NEGATIVE_INFINITY);
-      if (settled === null) return record;
-      const after = await this.#settleWaiting(held, settled);
-      if (after !== null) return after;
-    }
-  }
-
-  async #settleWaiting({ record, version }: Held, { changes, events }: Settled): Promise<RunRecord | null> {
-    const { record: after, sets } = this.ledger.next(record, changes, events);
-    const place = placeKey(record);
-    const landed = await this.ledger.write(after, {
-      checks: [{ key: keys.run(record.owner, record.id), version }],
-      sets,
-      deletes: place === null ? [] : [place],
+/** A plan is a field of some tasks' input; of the others it is refused as what it is, not as an unknown word. */
+function refusePlan(kind: Kind, input: CreateRequest["input"]): void {
+  try {
+    kind.parse(input);
+  } catch (cause) {
+    if (!(cause instanceof UnmaskError) || cause.code !== "unknown_parameter") throw cause;
+    throw new UnmaskError({
+      code: "plan_unsupported",
+      message: `a run of the task ${kind.name} has no plan, so its fork cannot have another`,
+      fix: "leave the plan out, and change the prompt, seed, guidance or steps",
+      param: "plan",
+      cause,
     });
-    return landed === null ? null : after;
   }
-
-  async #control(owner: string, id: string, change: Control): Promise<void> {
-    const key = keys.control(owner, id);
-    for (;;) {
-      const entry = await this.ledger.store.get<Control & { write_id: string }>(key);
-      const value = { ...entry?.value, ...change, write_id: newWriteId() };
-      const checks = [{ key, version: entry?.version ?? null }];
-      if (await land(this.ledger.store, { checks, sets: [{ key, value }] }, key, value.write_id) === null) continue;
-      this.#options.onControl?.(id, value);
-      return;
-    }
-  }
-}
-
-function withIdempotency(commit: Commit, owner: string, key: string | undefined, write: Write): Commit {
-  if (key === undefined) return commit;
-  return {
-    ...commit,
-    checks: [...commit.checks ?? [], { key: keys.idempotency(owner, key), version: null }],
-    sets: [...commit.sets ?? [], write],
-  };
-}
-
-/** The same value with the names of every object in order: two bodies that say the same have one digest. */
-function canonical(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(canonical);
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).filter(([, item]) => item !== undefined).toSorted(([a], [b]) => (a < b ? -1 : 1))
-      .map(([name, item]) => [name, canonical(item)]),
-  );
-}
-
-function runOver({ state }: RunRecord): UnmaskError {
-  return new UnmaskError({
-    code: "run_over",
-    message: `this run is ${state}`,
-    fix: "fork it, or start a new one",
-    status: 409,
-  });
 }

@@ -1,0 +1,119 @@
+/**
+ * Cancel, pause and resume: asked for under a key of their own, so that whoever holds the run obeys at its next step, and
+ * settled here where nobody holds it.
+ *
+ * @module
+ */
+import { UnmaskError } from "../errors.ts";
+import { keys, newWriteId } from "./keys.ts";
+import { type Held, heldBy, land, type Ledger } from "./ledger.ts";
+import { placeKey, placeWrite, rankOf, settle, type Settled } from "./queue.ts";
+import { type Control, isTerminal, type RunRecord } from "./record.ts";
+
+export interface ControlsParts {
+  readonly ledger: Ledger;
+  /** Told when something is queued, so that a worker in this process need not poll for it. */
+  readonly onQueued?: () => void;
+  /** Told what was asked of a run, so that a worker in this process obeys at once. */
+  readonly onControl?: (id: string, control: Control) => void;
+}
+
+export class Controls {
+  readonly #parts: ControlsParts;
+
+  constructor(parts: ControlsParts) {
+    this.#parts = parts;
+  }
+
+  /** The step in flight is the last. A run that has ended stays as it is. */
+  async cancel(owner: string, id: string): Promise<RunRecord> {
+    return await this.#ask(owner, id, { cancel: true });
+  }
+
+  /** @throws `run_over` (409) */
+  async pause(owner: string, id: string): Promise<RunRecord> {
+    const record = await this.#ask(owner, id, { pause: true });
+    if (!isTerminal(record.state)) return record;
+    throw runOver(record);
+  }
+
+  /** @throws `run_over` (409) */
+  async resume(owner: string, id: string): Promise<RunRecord> {
+    for (;;) {
+      const held = await heldBy(this.#parts.ledger, owner, id);
+      const { record } = held;
+      if (isTerminal(record.state)) throw runOver(record);
+      await this.#control(owner, id, { pause: false });
+      if (record.state !== "paused") {
+        // A worker may be about to obey the pause: then this was too early, and the run is looked at again.
+        const again = await heldBy(this.#parts.ledger, owner, id);
+        if (again.record.state !== "paused") return again.record;
+        continue;
+      }
+      const place: [number, number] = [rankOf(record.priority), record.created_at];
+      const { record: after, sets } = this.#parts.ledger.next(record, { state: "queued", place }, [
+        { type: "run.resumed", data: { step: record.step } },
+      ]);
+      const landed = await this.#parts.ledger.write(after, {
+        checks: [{ key: keys.run(owner, id), version: held.version }],
+        sets: [...sets, placeWrite(after)],
+      });
+      if (landed === null) continue;
+      this.#parts.onQueued?.();
+      return after;
+    }
+  }
+
+  async #ask(owner: string, id: string, control: Control): Promise<RunRecord> {
+    for (;;) {
+      const held = await heldBy(this.#parts.ledger, owner, id);
+      const { record } = held;
+      if (isTerminal(record.state) || (control.pause === true && record.state === "paused")) return record;
+      await this.#control(owner, id, control);
+      if (record.state === "running") {
+        // The worker that holds it obeys at its next step, and so does whoever holds it after that worker.
+        const again = await heldBy(this.#parts.ledger, owner, id);
+        if (again.record.state === "running" || isTerminal(again.record.state)) return again.record;
+        continue;
+      }
+      const settled = settle(record, control, Number.NEGATIVE_INFINITY);
+      if (settled === null) return record;
+      const after = await this.#settleWaiting(held, settled);
+      if (after !== null) return after;
+    }
+  }
+
+  async #settleWaiting({ record, version }: Held, { changes, events }: Settled): Promise<RunRecord | null> {
+    const { record: after, sets } = this.#parts.ledger.next(record, changes, events);
+    const place = placeKey(record);
+    const landed = await this.#parts.ledger.write(after, {
+      checks: [{ key: keys.run(record.owner, record.id), version }],
+      sets,
+      deletes: place === null ? [] : [place],
+    });
+    return landed === null ? null : after;
+  }
+
+  async #control(owner: string, id: string, change: Control): Promise<void> {
+    const key = keys.control(owner, id);
+    for (;;) {
+      const entry = await this.#parts.ledger.store.get<Control & { write_id: string }>(key);
+      const value = { ...entry?.value, ...change, write_id: newWriteId() };
+      const checks = [{ key, version: entry?.version ?? null }];
+      if (await land(this.#parts.ledger.store, { checks, sets: [{ key, value }] }, key, value.write_id) === null) {
+        continue;
+      }
+      this.#parts.onControl?.(id, value);
+      return;
+    }
+  }
+}
+
+function runOver({ state }: RunRecord): UnmaskError {
+  return new UnmaskError({
+    code: "run_over",
+    message: `this run is ${state}`,
+    fix: "fork it, or start a new one",
+    status: 409,
+  });
+}
