@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { execute } from "../../commands/lib/command.ts";
 import { parityCommand, parityExit } from "../../commands/parity.ts";
+import { writeOtherSizes } from "../parity/other_sizes.ts";
 import { MODEL_FILES } from "../../commands/parity/reference_model.ts";
 
 const COPY = new URL("../parity/", import.meta.url).pathname;
@@ -115,6 +116,18 @@ describe("what is wrong is found", () => {
     expect(code).toBe(1);
     expect(lines.join("\n")).toMatch(/plain: settings: nothing here knows guidance/);
   });
+});
+
+test("a folder of other sizes, with fewer files and cases", { timeout: 3 * MINUTES }, async () => {
+  const folder = folderWith();
+  writeOtherSizes(COPY, folder);
+  const { code, lines } = await parity(folder);
+  expect(lines.filter((line) => line.startsWith("MISS"))).toEqual([]);
+  expect(lines.find((line) => line.startsWith("absent"))).toBe(
+    "absent from the folder: schedule.json, prompts.json, vq.json, edit_loop.json",
+  );
+  expect(lines.at(-1)).toMatch(/^18 of 18 cases pass, 0 optional skipped/);
+  expect(code).toBe(0);
 });
 
 test("a folder without cases fails", async () => {
