@@ -82,22 +82,33 @@ export interface RotaryTables {
   readonly sin: Value;
 }
 
-/** Angles are computed in fp32 as the published model does (facts 1.1, `rope_full_precision`). */
+/**
+ * Angles are computed in fp32 as the published model does (facts 1.1, `rope_full_precision`). A graph holds positions and
+ * frequencies only: every runtime folds the constant tables while it loads the graph, on its CPU.
+ */
 export function rotaryTables(
   g: GraphBuilder,
   options: { readonly positions: number; readonly headSize: number; readonly theta: number },
 ): RotaryTables {
   const half = options.headSize / 2;
-  const table = (name: string, of: (angle: number) => number) =>
-    g.initializer(`rotary.${name}`, "float32", [options.positions, half], () => {
-      const values = new Float32Array(options.positions * half);
-      for (let i = 0; i < half; i++) {
-        const frequency = Math.fround(1 / Math.fround(options.theta ** Math.fround((2 * i) / options.headSize)));
-        for (let p = 0; p < options.positions; p++) values[p * half + i] = of(Math.fround(p * frequency));
-      }
-      return values;
-    });
-  return { cos: table("cos", Math.cos), sin: table("sin", Math.sin) };
+  const positions = g.initializer(
+    "rotary.positions",
+    "float32",
+    [options.positions, 1],
+    () => Float32Array.from({ length: options.positions }, (_, position) => position),
+  );
+  const frequencies = g.initializer(
+    "rotary.frequencies",
+    "float32",
+    [1, half],
+    () =>
+      Float32Array.from(
+        { length: half },
+        (_, i) => 1 / Math.fround(options.theta ** Math.fround((2 * i) / options.headSize)),
+      ),
+  );
+  const angles = multiply(g, positions, frequencies);
+  return { cos: g.node("Cos", [angles]), sin: g.node("Sin", [angles]) };
 }
 
 /**

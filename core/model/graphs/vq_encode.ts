@@ -4,8 +4,8 @@
  * @module
  */
 import { type BuildOptions, type BuiltGraph, GraphBuilder } from "../../../kernels/onnx/graph.ts";
-import { linear } from "../../../kernels/onnx/layers.ts";
-import { add, argmax, transpose } from "../../../kernels/onnx/ops.ts";
+import { linear, parameter } from "../../../kernels/onnx/layers.ts";
+import { add, argmax, matmul, transpose } from "../../../kernels/onnx/ops.ts";
 import { VQ_PREFIX } from "../layout.ts";
 import type { VqConfig } from "../vq_config.ts";
 import { type TensorSource, weight } from "../weights.ts";
@@ -46,16 +46,22 @@ export function vqEncodeGraph(
 
 /** The code with the least |z - e|^2, which is the one with the largest z.e - |e|^2 / 2. */
 function nearest(g: GraphBuilder, config: VqConfig, source: TensorSource, latents: ReturnType<typeof argmax>) {
-  // Never in fewer bits: the nearest code shall be the nearest.
-  const codes = { ...weight(source, `${VQ_PREFIX}quantize.embedding.weight`), format: undefined };
+  const codes = weight(source, `${VQ_PREFIX}quantize.embedding.weight`);
   const d = config.embeddingDimension;
+  // Distances are to the codes as the decoder has them, fp16 in a conversion, and always fp32 themselves.
+  const stored = (value: number) => codes.format === undefined ? value : Math.f16round(value);
   const bias = g.initializer(`${codes.name}:norms`, "float32", [config.codes], async () => {
     const values = await codes.load();
     return Float32Array.from({ length: config.codes }, (_, code) => {
       let squares = 0;
-      for (let i = 0; i < d; i++) squares += (values[code * d + i] ?? 0) ** 2;
+      for (let i = 0; i < d; i++) squares += stored(values[code * d + i] ?? 0) ** 2;
       return -squares / 2;
     });
   });
-  return argmax(g, add(g, linear(g, transpose(g, latents, [0, 2, 3, 1]), codes), bias));
+  const tokens = transpose(g, latents, [0, 2, 3, 1]);
+  // One copy of the codes in a folder: the decoder's.
+  const products = codes.format === undefined
+    ? linear(g, tokens, codes)
+    : matmul(g, tokens, transpose(g, parameter(g, codes), [1, 0]));
+  return argmax(g, add(g, products, bias));
 }

@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openEngine } from "../../../core/engine/choose.ts";
-import type { Engine, Graph } from "../../../core/engine/types.ts";
+import type { Engine, Graph, HostTensor } from "../../../core/engine/types.ts";
 import type { ModelConfig } from "../../../core/model/config.ts";
 import { drawGraph } from "../../../core/model/graphs/draw.ts";
 import { foldGraph } from "../../../core/model/graphs/fold_tables.ts";
@@ -17,10 +17,13 @@ import { visionTowerGraph } from "../../../core/model/graphs/vision_tower.ts";
 import { vqDecodeGraph } from "../../../core/model/graphs/vq_decode.ts";
 import { vqEncodeGraph } from "../../../core/model/graphs/vq_encode.ts";
 import { foldedRows } from "../../../core/model/graphs/vq_tokens.ts";
+import { GraphBuilder } from "../../../kernels/onnx/graph.ts";
+import { rotaryTables, rotate } from "../../../kernels/onnx/layers.ts";
 import { IMAGE_ID } from "../../../core/model/chat_template.ts";
 import { modelLayout } from "../../../core/model/layout.ts";
 import { createModel } from "../../../core/model/model.ts";
 import type { Tokenizer } from "../../../core/model/types.ts";
+import { hostFloats } from "../../../core/model/outputs.ts";
 import { requireVision } from "../../../core/model/vision.ts";
 import type { TensorSource } from "../../../core/model/weights.ts";
 import { standInTokenizer } from "../../../commands/parity/stand_in_tokenizer.ts";
@@ -75,6 +78,50 @@ describe.each(["cpu", "wasm", "webgpu"] as const)("%s", (provider) => {
     ["vq encode with attention", (source) => vqEncodeGraph(attending.vq, source)],
   ])("runs every node of %s", async (_, graph) => {
     const session = await engine.load(await graph(zeros(attending)));
+    await session.release();
+  });
+
+  test("what is constant in a graph is folded on the CPU while it loads, whatever the provider has", async () => {
+    const g = new GraphBuilder("folded");
+    const constant = g.initializer("constant", "float32", [1, 3], () => Float32Array.of(1, 5, 2));
+    // Hardmax is no operator of the WebGPU provider.
+    const sum = g.node("Add", [g.input("x", "float32", [1, 3]), g.node("Hardmax", [constant])]);
+    g.output("y", sum, "float32", [1, 3]);
+    const session = await engine.load(await g.build());
+    const x: HostTensor = { dtype: "float32", dims: [1, 3], data: Float32Array.of(1, 2, 3) };
+    expect(await hostFloats(await session.run({ x }, ["y"]), "y")).toEqual(Float32Array.of(1, 3, 3));
+    await session.release();
+  });
+
+  test("rotary tables, folded while a graph loads, hold the angles of every position", async () => {
+    const [positions, headSize, theta] = [8192, 128, 500_000];
+    const half = headSize / 2;
+    const g = new GraphBuilder("rotary");
+    const x = g.input("x", "float32", [1, positions, headSize]);
+    const places = g.input("places", "int64", [1, positions]);
+    const tables = rotaryTables(g, { positions, headSize, theta });
+    g.output("y", rotate(g, x, places, tables), "float32", [1, positions, headSize]);
+    const session = await engine.load(await g.build());
+    // A one in the first half of a head comes out as cosines, and as sines in the other half.
+    const data = Float32Array.from({ length: positions * headSize }, (_, i) => i % headSize < half ? 1 : 0);
+    const outputs = await session.run({
+      x: { dtype: "float32", dims: [1, positions, headSize], data },
+      places: {
+        dtype: "int64",
+        dims: [1, positions],
+        data: BigInt64Array.from({ length: positions }, (_, i) => BigInt(i)),
+      },
+    }, ["y"]);
+    const found = await hostFloats(outputs, "y");
+    let error = 0;
+    for (let i = 0; i < found.length; i++) {
+      const [position, pair] = [Math.floor(i / headSize), i % half];
+      const frequency = Math.fround(1 / Math.fround(theta ** Math.fround(2 * pair / headSize)));
+      const angle = Math.fround(position * frequency);
+      const wanted = i % headSize < half ? Math.cos(angle) : Math.sin(angle);
+      error = Math.max(error, Math.abs((found[i] ?? NaN) - wanted));
+    }
+    expect(error).toBeLessThan(2e-7);
     await session.release();
   });
 
