@@ -27,8 +27,8 @@ import { runpodRoutes } from "./routes/runpod.ts";
 import { type RunsDoor, runsRoutes } from "./routes/runs.ts";
 
 export interface AppOptions {
-  /** May still be opening: `/health` then says so, and a draw waits for it. */
-  readonly inference: Promise<RemoteInference>;
+  /** May still be opening: `/health` then says so. Absent on a front without an engine. */
+  readonly inference?: Promise<RemoteInference>;
   readonly limits?: Partial<Limits>;
   /** Who is answered. @default open to this machine alone */
   readonly access?: AccessOptions & LocalOptions & { readonly rate?: RateOptions };
@@ -48,7 +48,7 @@ export interface AppOptions {
  */
 export function createApp(options: AppOptions): Hono<Environment> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const readiness = new Readiness(options.inference);
+  const readiness = new Readiness(options.inference ?? options.protocols ?? Promise.resolve());
 
   const app = new Hono<Environment>();
   guard(app, options.access ?? { policy: "open" });
@@ -84,3 +84,21 @@ function guard(app: Hono<Environment>, options: NonNullable<AppOptions["access"]
   app.use(access(options));
   app.use(rateLimit(rate));
 }
+
+let own: Promise<Hono<Environment>> | undefined;
+
+/** The app of this process's environment; see edge.ts. */
+function ownApp(): Promise<Hono<Environment>> {
+  own ??= import("./edge.ts").then(({ edgeApp, edgeSettings, environment }) => edgeApp(edgeSettings(environment)));
+  return own;
+}
+
+/** For `deno serve functions/app.ts`, and whatever else calls a default export's `fetch`. */
+export default {
+  // Opens the model or the store before the first request.
+  onListen: (address) => {
+    if ("port" in address) console.error(`listening on http://${address.hostname}:${address.port}`);
+    ownApp().catch((error: unknown) => console.error(String(error)));
+  },
+  fetch: async (request: Request): Promise<Response> => await (await ownApp()).fetch(request),
+} satisfies Deno.ServeDefaultExport;

@@ -14,7 +14,7 @@ import { Ledger } from "./ledger.ts";
 import { Links } from "./links.ts";
 import { Retention } from "./retention.ts";
 import { Runs } from "./service.ts";
-import { drawKind } from "./state/draw_kind.ts";
+import { KINDS } from "./state/kinds.ts";
 import type { EncodeOutput, StepEngine } from "./step_engine.ts";
 import { openStore } from "./store/open.ts";
 import type { StoreInfo } from "./store/types.ts";
@@ -31,7 +31,7 @@ export const DEFAULT_STORE = ".unmask/runs.db";
 /** Ms between two sweeps. */
 const SWEEP = 600_000;
 
-export const KINDS = [drawKind];
+export { KINDS };
 
 export interface HouseOptions extends Partial<Pick<WorkerOptions, "id" | "slots" | "lease" | "poll" | "log">> {
   readonly inference: RemoteInference;

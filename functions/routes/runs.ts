@@ -18,7 +18,7 @@ import {
   redrawSchema,
 } from "../../core/runs/run_request.ts";
 import type { Accepted, Runs } from "../../core/runs/service.ts";
-import { positionsOfBoxes, positionsOfMask } from "../../core/runs/state/region.ts";
+import { positionsOfBoxes, positionsOfMask } from "../../core/image/region.ts";
 import type { EncodeOutput, StepEngine } from "../../core/runs/step_engine.ts";
 import { methodNotAllowed } from "../middleware/errors.ts";
 import { idempotencyKeyOf } from "../middleware/idempotency.ts";
@@ -37,8 +37,8 @@ export interface RunsDoor {
   readonly encode: EncodeOutput;
   /** A picture file's pixels, for masks. */
   readonly decode: (bytes: Uint8Array) => Promise<Picture>;
-  /** Pixels a side of a picture. */
-  readonly imageSize: number;
+  /** Pixels a side of a picture; null where no model is loaded: then a position is 16 pixels wide. */
+  readonly imageSize: number | null;
   /** Aborts when this server stops: waiting callers and event streams end, their runs go on elsewhere. */
   readonly closing?: AbortSignal;
   /** Ms between two heartbeats of an event stream. */
@@ -146,7 +146,7 @@ async function answer(
 }
 
 async function regionOf(request: RedrawRequest, { decode, imageSize }: RunsDoor, side: number): Promise<Uint32Array> {
-  const factor = imageSize / side;
+  const factor = imageSize === null ? 16 : imageSize / side;
   const { boxes, mask } = request;
   if ((boxes === undefined) === (mask === undefined)) {
     throw new UnmaskError({

@@ -1,0 +1,125 @@
+/**
+ * The app of an isolate, set up from its environment: with an engine in a thread of its own, or as a front over a store
+ * that workers elsewhere share. Needs no permission to write, to start processes or to load native code.
+ *
+ * | variable          | what                                                                      | default         |
+ * | ----------------- | ------------------------------------------------------------------------- | --------------- |
+ * | `UNMASK_ENGINE`   | `auto`, `webgpu`, `cpu`, `wasm`, or `none` for a front                     | `auto`          |
+ * | `UNMASK_MODEL`    | the model's folder; of a front, the model's name                          | `models/scenes` |
+ * | `UNMASK_STORE`    | the address of a KV Connect server; with an engine also `:memory:`         | `:memory:`      |
+ * | `UNMASK_AUTH`     | `keys`, or `open` to callers who use a name in `UNMASK_HOSTS` or loopback | `keys`          |
+ * | `UNMASK_HOSTS`    | names, comma-separated                                                    | none            |
+ * | `UNMASK_BASE_URL` | where callers find it, such as `https://unmask.example`                   | as they call it |
+ *
+ * @module
+ */
+import { fileURLToPath } from "node:url";
+import { UnmaskError } from "../core/errors.ts";
+import type { EngineOptions } from "../core/engine/choose.ts";
+import { type AppOptions, createApp } from "./app.ts";
+import { type Doors, doorsOf } from "./doors.ts";
+
+const ENGINES = ["auto", "webgpu", "cpu", "wasm", "none"] as const;
+
+export interface EdgeSettings {
+  readonly engine: (typeof ENGINES)[number];
+  readonly model: string;
+  readonly store: string;
+  readonly auth: "keys" | "open";
+  readonly hosts: readonly string[];
+  readonly baseUrl: string | null;
+}
+
+/** @throws {UnmaskError} `setting_invalid` (500) */
+export function edgeSettings(env: (name: string) => string | undefined): EdgeSettings {
+  const choice = <T extends string>(name: string, choices: readonly T[], usual: T): T => {
+    const value = env(name) ?? usual;
+    const found = choices.find((each) => each === value);
+    if (found === undefined) throw invalid(name, `use ${choices.join(", ")}`);
+    return found;
+  };
+  const baseUrl = env("UNMASK_BASE_URL") ?? null;
+  if (baseUrl !== null && !/^https?:\/\/[^/\s?#]+$/.test(baseUrl)) throw invalid("UNMASK_BASE_URL", "use https://HOST");
+  return {
+    engine: choice("UNMASK_ENGINE", ENGINES, "auto"),
+    model: env("UNMASK_MODEL") ?? fileURLToPath(new URL("../models/scenes", import.meta.url)),
+    store: env("UNMASK_STORE") ?? ":memory:",
+    auth: choice("UNMASK_AUTH", ["keys", "open"], "keys"),
+    hosts: (env("UNMASK_HOSTS") ?? "").split(",").map((name) => name.trim()).filter((name) => name !== ""),
+    baseUrl,
+  };
+}
+
+/** Of this process, as far as it may read it: what it may not read is not set. */
+export function environment(name: string): string | undefined {
+  const { state } = Deno.permissions.querySync({ name: "env", variable: name });
+  return state === "granted" ? Deno.env.get(name) : undefined;
+}
+
+/** @throws {UnmaskError} as {@linkcode edgeSettings}; a model or store that does not open is told by each route */
+export function edgeApp(settings: EdgeSettings): ReturnType<typeof createApp> {
+  const { auth, hosts } = settings;
+  const opened = settings.engine === "none" ? openFrontDoors(settings) : openEngineDoors(settings, settings.engine);
+  const { doors, inference } = opened;
+  const part = <T>(of: (doors: Doors) => T): Promise<T> => {
+    const found = doors.then(of);
+    // A door that did not open tells each of its callers why.
+    found.catch(() => {});
+    return found;
+  };
+  return createApp({
+    ...(inference === undefined ? {} : { inference }),
+    runs: part(({ runs }) => runs),
+    hooks: part(({ hooks }) => hooks),
+    protocols: part(({ protocols }) => protocols),
+    access: { policy: auth, hosts, keys: part(({ keys }) => keys) },
+  });
+}
+
+interface Opened {
+  readonly doors: Promise<Doors>;
+  readonly inference?: NonNullable<AppOptions["inference"]>;
+}
+
+function openFrontDoors({ store, model, baseUrl }: EdgeSettings): Opened {
+  const doors = import("../core/runs/front.ts")
+    .then(async ({ openFront }) => doorsOf(await openFront({ store }), { model: nameOf(model), baseUrl }));
+  return { doors };
+}
+
+function openEngineDoors(
+  { store, model: modelFolder, baseUrl }: EdgeSettings,
+  provider: NonNullable<EngineOptions["provider"]>,
+): Opened {
+  const inference = import("../core/tasks/remote.ts").then(({ openInference }) =>
+    openInference({ modelFolder, provider })
+  );
+  inference.catch(() => {});
+  const open = async () => {
+    const [{ openHouse }, { codecThread }] = await Promise.all([
+      import("../core/runs/house.ts"),
+      import("../core/image/codec_thread.ts"),
+    ]);
+    const { encode, decode } = codecThread();
+    const model = await inference;
+    const log = (line: unknown) => console.error(JSON.stringify(line));
+    const house = await openHouse({ inference: model, modelFolder, store, encode, log });
+    const { model: name, imageSize } = model.info;
+    return doorsOf(house, { model: name, imageSize, baseUrl, encode, decode });
+  };
+  return { doors: open(), inference };
+}
+
+function nameOf(model: string): string {
+  return model.replace(/\/+$/, "").split("/").at(-1) ?? model;
+}
+
+function invalid(name: string, fix: string): UnmaskError {
+  return new UnmaskError({
+    code: "setting_invalid",
+    message: `the environment variable ${name} is not what it should be`,
+    fix,
+    param: name,
+    status: 500,
+  });
+}
