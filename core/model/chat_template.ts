@@ -63,8 +63,8 @@ export function messageText(message: Message): string {
 export const ASSISTANT_HEADER = `${TOKENS.startHeader}assistant${TOKENS.endHeader}\n\n`;
 
 /** System message, then `messages`, then an open assistant header (which the published template always adds). */
-export function chatText(messages: readonly Message[]): string {
-  const all: Message[] = [{ role: "system", content: SYSTEM_MESSAGE }, ...messages];
+export function chatText(messages: readonly Message[], system = SYSTEM_MESSAGE): string {
+  const all: Message[] = [{ role: "system", content: system }, ...messages];
   return TOKENS.beginOfText + all.map(messageText).join("") + ASSISTANT_HEADER;
 }
 

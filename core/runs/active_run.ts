@@ -6,11 +6,13 @@
  */
 import { keys } from "./keys.ts";
 import { FencedRun } from "./fenced_run.ts";
+import { readFiles } from "./input_files.ts";
 import type { Ledger } from "./ledger.ts";
 import { type Claim, type Queue, settle, type Settled } from "./queue.ts";
 import { type Control, type Origin, problemOf, type RunOutput, type RunRecord } from "./record.ts";
 import { mergeCounts, stepsWithin } from "./state/budget.ts";
 import { type Kind, pictureOf } from "./state/kind.ts";
+import { countsOf, fileOf } from "./result_file.ts";
 import type { EncodeOutput, OpenSteps, StepEngine, StepResult } from "./step_engine.ts";
 import { readState, stageUntilDone } from "./stored_state.ts";
 import type { Commit } from "./store/types.ts";
@@ -43,6 +45,9 @@ export class ActiveRun {
   readonly #fenced: FencedRun;
   #state: unknown;
   #steps: OpenSteps | undefined;
+  /** Tokens of text that are done, and what was told of them. */
+  #settled = 0;
+  #said = "";
   #merges: RunRecord["merges"];
   /** Takes no turns: its result is being saved. */
   resting = false;
@@ -58,7 +63,7 @@ export class ActiveRun {
     this.#merges = claim.record.merges;
     const present = () => ({
       record: this.#progressed(),
-      state: this.#state === undefined ? null : kind.encode(this.#state),
+      state: this.#state === undefined ? null : kind.encode(kind.detach?.(this.#state) ?? this.#state),
     });
     this.#fenced = new FencedRun(claim, { ...parts, present });
     this.#control = claim.control;
@@ -101,8 +106,25 @@ export class ActiveRun {
     this.stepped = true;
     const progress = this.kind.progress(this.#state);
     this.#fenced.note({ type: "run.step", data: { ...progress, revealed: delta.positions.length } });
+    await this.#tellText();
     this.#fenced.saveBehind();
     return this.kind.done(this.#state) ? "result" : "more";
+  }
+
+  /** A block of text that is done is told at once; `run.text` events together are the answer. */
+  async #tellText(): Promise<void> {
+    const settled = this.kind.settled?.(this.#state) ?? 0;
+    const { engine } = this.#parts;
+    if (settled <= this.#settled || engine.text === undefined) return;
+    this.#settled = settled;
+    this.#noteText(await engine.text(this.record.task, this.#state));
+  }
+
+  #noteText(text: string): void {
+    // A beginning that changed could not be taken back: then the result alone has it right.
+    if (text.length <= this.#said.length || !text.startsWith(this.#said)) return;
+    this.#fenced.note({ type: "run.text", data: { text: text.slice(this.#said.length) } });
+    this.#said = text;
   }
 
   get control(): Control {
@@ -137,17 +159,35 @@ export class ActiveRun {
       });
     }
     const stored = await readState(ledger.store, keys.state(record.owner, record.id), record.owner, record.id);
-    const state = stored === null ? await this.#first() : this.kind.decode(stored);
+    const state = stored === null ? await this.#first() : await this.#resumed(stored);
     if (known.at(-1) !== engine.fingerprint) {
       this.#fenced.amend({ fingerprints: [...known, engine.fingerprint], exact });
     }
     return state;
   }
 
-  async #first(): Promise<unknown> {
+  /** A state from its bytes, with the pictures that lie beside it, and what was told of its text. */
+  async #resumed(stored: Uint8Array): Promise<unknown> {
+    const { kind } = this;
+    const { engine } = this.#parts;
+    const detached = kind.decode(stored);
+    const state = kind.attach === undefined ? detached : kind.attach(detached, await this.#fresh());
+    this.#settled = kind.settled?.(state) ?? 0;
+    if (this.#settled > 0 && engine.text !== undefined) this.#said = await engine.text(this.record.task, state);
+    return state;
+  }
+
+  /** As the run began, without its origin. */
+  async #fresh(): Promise<unknown> {
     const { engine, ledger } = this.#parts;
+    const { owner, id, task, input } = this.record;
+    return await engine.start(task, await readFiles(ledger.store, owner, id, input));
+  }
+
+  async #first(): Promise<unknown> {
+    const { ledger } = this.#parts;
     const { record } = this;
-    const fresh = await engine.start(record.task, record.input);
+    const fresh = await this.#fresh();
     if (record.origin === null) return fresh;
     const stored = await readState(ledger.store, keys.origin(record.owner, record.id), record.owner, record.id);
     if (stored === null) throw originMissing();
@@ -195,26 +235,22 @@ export class ActiveRun {
   /** Saves the result and ends the run, unless a cancel came first. */
   async finish(result: StepResult): Promise<void> {
     const { encode, ledger } = this.#parts;
-    const { format, quality } = this.record.encoding;
-    const bytes = await encode(result.picture, format, quality);
+    const { bytes, media } = await fileOf(result, this.record.encoding, encode);
     await this.#fenced.settled();
     if (this.lost) return;
     if (this.control.cancel === true) {
       const cancelled = settle(this.#progressed(), this.control, 0);
       if (cancelled !== null) return await this.#leave(cancelled);
     }
-    const media = `image/${format}`;
     const staged = await stageUntilDone(ledger.store, this.record, RESULT, bytes, media);
     const output: RunOutput = {
       blob: RESULT,
       sha256: staged.head.sha256,
       media_type: media,
       bytes: bytes.length,
-      width: result.picture.width,
-      height: result.picture.height,
-      prompt_tokens: result.promptTokens,
-      image_tokens: result.imageTokens,
+      ...countsOf(result),
     };
+    if ("text" in result && result.boxes === undefined) this.#noteText(result.text);
     const { step, steps } = this.kind.progress(this.#state);
     await this.#leave({
       changes: { state: "succeeded", output, attempts: 0, error: null },

@@ -24,6 +24,7 @@ export function withIdempotency(commit: Commit, owner: string, key: string | und
 
 /** The same value with the names of every object in order: two bodies that say the same have one digest. */
 function canonical(value: unknown): unknown {
+  if (value instanceof Uint8Array) return createHash("sha256").update(value).digest("hex");
   if (Array.isArray(value)) return value.map(canonical);
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(

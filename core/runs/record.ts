@@ -33,18 +33,21 @@ export const encodingSchema = z.strictObject({
 }).refine(({ format, quality }) => format !== "png" || quality === undefined);
 export type Encoding = z.infer<typeof encodingSchema>;
 
-/** A picture file of a run: `blob` is its name, under the run. */
+/** A run's file, a picture or text: `blob` is its name, under the run. */
 const outputSchema = z.object({
   blob: z.string(),
   sha256: z.string(),
   media_type: z.string(),
   bytes: count,
+  /** 0: text. */
   width: count,
   height: count,
   prompt_tokens: count,
   /** Of the prompt: those that stand for pictures. */
   seen_tokens: count.optional(),
   image_tokens: count,
+  /** Of an answer. */
+  text_tokens: count.optional(),
 });
 export type RunOutput = z.infer<typeof outputSchema>;
 

@@ -6,7 +6,7 @@
 import { z } from "zod";
 import { UnmaskError } from "../errors.ts";
 import { encodingSchema } from "./record.ts";
-import { boxSchema } from "./state/region.ts";
+import { boxSchema } from "../image/region.ts";
 
 const options = {
   /** 0 to 9; higher goes first. */

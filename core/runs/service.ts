@@ -7,6 +7,7 @@ import { UnmaskError } from "../errors.ts";
 import { RESULT } from "./active_run.ts";
 import { Controls } from "./controls.ts";
 import { digestOf, withIdempotency } from "./idempotency.ts";
+import { fillFiles, type InputFile, type InputJson, referencesOf, STAND_IN, takeFiles } from "./input_files.ts";
 import { keys } from "./keys.ts";
 import { heldBy, type Ledger } from "./ledger.ts";
 import { newRecord, type RunOptions } from "./new_record.ts";
@@ -15,7 +16,8 @@ import { type Control, isTerminal, type Origin, parseRecord, type RunRecord } fr
 import type { CreateRequest, ForkRequest, RedrawRequest } from "./run_request.ts";
 import { type Kind, kindOf, pictureOf } from "./state/kind.ts";
 import { readState, stageState } from "./stored_state.ts";
-import { readBlob } from "./store/blobs.ts";
+import { putBlob, readBlob } from "./store/blobs.ts";
+import { deleteBlobsOf } from "./store/sweep.ts";
 import type { Commit } from "./store/types.ts";
 import { NO_WEBHOOKS, parseRunWebhooks, type WebhookConfig } from "./webhooks/endpoint.ts";
 
@@ -35,6 +37,9 @@ export interface RunsOptions {
   /** How long an idempotency key is kept, in ms. @default {1 day} */
   readonly idempotency?: number;
 }
+
+/** A request of this process: its pictures may be bytes, where JSON has them in base64. */
+export type RunRequest = Omit<CreateRequest, "input"> & { readonly input: Readonly<Record<string, unknown>> };
 
 export interface Accepted {
   readonly record: RunRecord;
@@ -70,7 +75,7 @@ export class Runs {
   /** @throws {UnmaskError} `task_unknown`, `idempotency_key_reused` (422), what the task refuses */
   async create(
     owner: string,
-    request: CreateRequest,
+    request: RunRequest,
     idempotencyKey?: string,
     { asked = request, webhooks }: Protocol = {},
   ): Promise<Accepted> {
@@ -136,7 +141,7 @@ export class Runs {
   async #accept(
     owner: string,
     task: string,
-    input: CreateRequest["input"],
+    given: RunRequest["input"],
     options: RunOptions,
     from: { readonly origin: Origin; readonly bytes: Uint8Array } | null,
     body: unknown,
@@ -144,19 +149,26 @@ export class Runs {
     webhooks?: Protocol["webhooks"],
   ): Promise<Accepted> {
     const kind = kindOf(this.kinds, task);
-    const seeded = { seed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 0, ...input };
-    kind.parse(seeded);
+    const { input, files: taken } = takeFiles(given, kind.files ?? []);
+    const chance = kind.seedless === true ? {} : { seed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 0 };
+    const seeded = { ...chance, ...input };
+    kind.parse(await fillFiles(seeded, () => STAND_IN));
     const config = this.#options.webhooks ?? NO_WEBHOOKS;
     parseRunWebhooks(options.webhooks ?? [], config);
     const digest = digestOf(body);
     const known = idempotencyKey === undefined ? null : await this.#attached(owner, idempotencyKey, digest);
     if (known !== null) return known;
     await this.#options.admit?.(owner);
-    await this.#options.check?.(task, seeded);
+    const files = [...taken, ...await this.#inherited(owner, from?.origin.run, seeded, taken)];
+    const bytesOf = (name: string) => files.find((file) => file.name === name)?.bytes;
+    await this.#options.check?.(task, await fillFiles(seeded, ({ file }) => bytesOf(file)));
     const first = newRecord(this.ledger.now(), owner, task, seeded, options, from?.origin ?? null);
     const more = webhooks?.(first) ?? [];
     parseRunWebhooks(more, config);
     const record = more.length === 0 ? first : { ...first, webhooks: [...first.webhooks, ...more] };
+    for (const { name, type, bytes } of files) {
+      await putBlob(this.ledger.store, { owner, run: record.id, name }, bytes, type);
+    }
     const state = from === null
       ? {}
       : await stageState(this.ledger.store, keys.origin(owner, record.id), record, from.bytes);
@@ -178,6 +190,10 @@ export class Runs {
       this.#options.onQueued?.();
       return { record: queued, attached: false };
     }
+    if (files.length > 0 && await this.ledger.read(owner, queued.id) === null) {
+      // Nobody will ever ask for them.
+      await deleteBlobsOf(this.ledger.store, owner, queued.id);
+    }
     const other = idempotencyKey === undefined ? null : await this.#attached(owner, idempotencyKey, digest);
     if (other !== null) return other;
     const own = await this.ledger.read(owner, queued.id);
@@ -188,6 +204,24 @@ export class Runs {
       fix: "send the request again",
       status: 503,
     });
+  }
+
+  /** Pictures that a fork or redraw takes over from its parent: they become its own. */
+  async #inherited(
+    owner: string,
+    parent: string | undefined,
+    input: InputJson,
+    taken: readonly InputFile[],
+  ): Promise<readonly InputFile[]> {
+    const missing = referencesOf(input).filter(({ file }) => taken.every(({ name }) => name !== file));
+    if (missing.length === 0) return [];
+    // A reference that came from outside names nothing.
+    if (parent === undefined) throw inputNotAFile();
+    return await Promise.all(missing.map(async ({ file, media_type }) => {
+      const blob = await readBlob(this.ledger.store, { owner, run: parent, name: file });
+      if (blob === null) throw inputNotAFile();
+      return { name: file, type: media_type, bytes: blob.bytes };
+    }));
   }
 
   /** The run that a request with this idempotency key made. @throws `run_not_found` */
@@ -276,4 +310,13 @@ function refusePlan(kind: Kind, input: CreateRequest["input"]): void {
       cause,
     });
   }
+}
+
+function inputNotAFile(): UnmaskError {
+  return new UnmaskError({
+    code: "image_invalid",
+    message: "a picture of the input names a file that is not there",
+    fix: "send the picture's bytes in base64",
+    param: "image",
+  });
 }

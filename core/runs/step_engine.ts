@@ -6,6 +6,7 @@
  */
 import type { Picture } from "../model/types.ts";
 import type { OutputFormat } from "./record.ts";
+import type { PictureResult, TextResult } from "../tasks/all_tasks.ts";
 import type { Delta } from "../tasks/task.ts";
 
 export interface OpenSteps {
@@ -13,11 +14,8 @@ export interface OpenSteps {
   close(): Promise<void>;
 }
 
-export interface StepResult {
-  readonly picture: Picture;
-  readonly promptTokens: number;
-  readonly imageTokens: number;
-}
+/** What a run gives: a picture, or text. */
+export type StepResult = (Omit<PictureResult, "seenTokens"> & Partial<PictureResult>) | TextResult;
 
 export interface StepEngine {
   /** See state/fingerprint.ts. */
@@ -26,6 +24,8 @@ export interface StepEngine {
   start(task: string, input: unknown): Promise<unknown>;
   open(task: string, state: unknown): Promise<OpenSteps>;
   result(task: string, state: unknown): Promise<StepResult>;
+  /** Of a task that fills text: what will not change any more; see core/tasks/all_tasks.ts. */
+  text?(task: string, state: unknown): Promise<string>;
   /** VQ ids, none masked, to pixels. */
   decode(ids: Uint16Array): Promise<Picture>;
   /** The code nearest the codebook's mean. */

@@ -1,5 +1,5 @@
 /**
- * Answering: a question, with a picture or without, to text, as a step machine (facts 6.5).
+ * Answering: a question or a whole conversation, with pictures or without, to text, as a step machine (facts 6.5).
  *
  * @module
  */
@@ -9,18 +9,30 @@ import { SCHEDULES } from "../diffusion/schedule.ts";
 import { UnmaskError } from "../errors.ts";
 import { encodeWithImages, TOKENS } from "../model/chat_template.ts";
 import { checkPrompt } from "../model/lexicon.ts";
-import { answerText } from "../model/prompts.ts";
+import { conversationText } from "../model/prompts.ts";
 import type { Model, Picture } from "../model/types.ts";
-import { requireVision, viewsOf } from "../model/vision.ts";
+import { type Look, requireVision, viewsOf } from "../model/vision.ts";
 import { refuseTextLength } from "./draw_refusals.ts";
 import type { Stepper, Task } from "./task.ts";
 import { pictureInput } from "./task_input.ts";
 import { foldText, startText, textDone, textIds, type TextState, TextStepper } from "./text_stepper.ts";
 
+const turn = z.strictObject({
+  role: z.enum(["user", "assistant"]),
+  content: z.string(),
+  pictures: z.array(pictureInput).max(16).optional(),
+});
+
 export const answerInput = z.strictObject({
   question: z.string(),
-  /** Seen as a whole and in tiles. */
+  /** Seen as a whole and in tiles, if it is the only one of the conversation; else as a whole (facts 7). */
   picture: pictureInput.optional(),
+  /** More pictures of the question. */
+  pictures: z.array(pictureInput).max(16).optional(),
+  /** What was said before, first things first. */
+  history: z.array(turn).max(512).optional(),
+  /** @default the published system message */
+  system: z.string().optional(),
   /** Tokens of the answer, a multiple of `block`. @default {64} */
   length: z.int().min(1).max(4096).optional(),
   /** Tokens that are decoded together. @default {16, or `length` if that is less} */
@@ -45,10 +57,18 @@ export const answerInput = z.strictObject({
 
 export type AnswerInput = z.infer<typeof answerInput>;
 
+/** Pictures are kept as they came; their tokens are computed again on resume. */
+export interface AnswerTurn {
+  readonly role: "user" | "assistant";
+  readonly content: string;
+  readonly pictures: readonly Picture[];
+}
+
 export interface AnswerState {
-  readonly question: string;
-  /** As it came; its tokens are computed again on resume. */
-  readonly picture: Picture | null;
+  /** Null: the published system message. */
+  readonly system: string | null;
+  /** The last one is the question. */
+  readonly turns: readonly AnswerTurn[];
   readonly text: TextState;
 }
 
@@ -80,7 +100,7 @@ export function createAnswer(): AnswerTask {
 }
 
 function start(input: AnswerInput, model: Model): AnswerState {
-  const { question, picture = null, length = 64 } = input;
+  const { question, picture, pictures = [], history = [], system, length = 64 } = input;
   const { prefixCache = true, earlyStop = true, schedule = "none", shift } = input;
   if (shift !== undefined && schedule !== "shift") throw unused("shift", "the schedule shift");
   if (!prefixCache && model.config.promptAttention === "prefix") {
@@ -100,26 +120,71 @@ function start(input: AnswerInput, model: Model): AnswerState {
     ends: earlyStop ? [tokenizer.id(TOKENS.endOfTurn), config.endTokenId] : [],
     prefixCache,
   } as const;
+  const asked = {
+    role: "user",
+    content: question,
+    pictures: [...(picture === undefined ? [] : [picture]), ...pictures],
+  };
   const state = {
-    question: checkPrompt(question, null),
-    picture,
+    system: system === undefined ? null : checkPrompt(system, null),
+    turns: [...history, asked as AnswerTurn].map(({ role, content, pictures = [] }) => ({
+      role,
+      content: checkPrompt(content, null),
+      pictures,
+    })),
     text: startText(settings, config.maskTokenId),
   };
-  refuseTextLength(promptIds(state, model).length, length, model);
+  refuseTextLength(answerPrompt(state, model).length, length, model);
   return state;
 }
 
 async function open(state: AnswerState, model: Model): Promise<Stepper> {
-  const { picture, text } = state;
-  const ids = promptIds(state, model);
-  const features = picture === null ? {} : { features: await model.understanding.look(picture, "tiles") };
-  return new TextStepper(text, model.understanding, { prompt: { ids, ...features } });
+  const ids = answerPrompt(state, model);
+  const look = lookOf(state);
+  const seen: Float32Array[] = [];
+  for (const picture of picturesOf(state)) seen.push(await model.understanding.look(picture, look));
+  const features = seen.length === 0 ? {} : { features: joined(seen) };
+  return new TextStepper(state.text, model.understanding, { prompt: { ids, ...features } });
+}
+
+function picturesOf({ turns }: Pick<AnswerState, "turns">): readonly Picture[] {
+  return turns.flatMap(({ pictures }) => pictures);
+}
+
+function lookOf(state: Pick<AnswerState, "turns">): Look {
+  return picturesOf(state).length === 1 ? "tiles" : "single";
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  const [first] = parts;
+  if (parts.length === 1 && first !== undefined) return first;
+  const whole = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }
 
 /** From text each time: cheap, and the state stays small. */
-function promptIds({ question, picture }: Pick<AnswerState, "question" | "picture">, model: Model): Int32Array {
-  const tokens = picture === null ? [] : [viewsOf(requireVision(model.config), picture, "tiles").order.length];
-  return encodeWithImages(answerText(question, { image: picture !== null }), model.tokenizer, tokens);
+export function answerPrompt(state: Pick<AnswerState, "system" | "turns">, model: Model): Int32Array {
+  const { system, turns } = state;
+  const look = lookOf(state);
+  const tokens = picturesOf(state).map((picture) => viewsOf(requireVision(model.config), picture, look).order.length);
+  const said = turns.map(({ role, content, pictures }) => ({ role, content, images: pictures.length }));
+  return encodeWithImages(conversationText(said, system ?? undefined), model.tokenizer, tokens);
+}
+
+/** The text of the blocks that are done: a beginning of the whole answer, which no later step changes. */
+export function settledAnswer({ text: { settings, sequence } }: AnswerState, { tokenizer }: Model): string {
+  const masked = sequence.revealedAt.indexOf(0);
+  const done = masked < 0 ? settings.length : masked - masked % settings.block;
+  const ids = Uint32Array.from(sequence.ids).subarray(0, done);
+  const end = ids.findIndex((id) => settings.ends.includes(id));
+  const text = tokenizer.decode(end < 0 ? ids : ids.subarray(0, end), { skipSpecial: true });
+  // Half a character at the end may become a whole one; white space there may turn out to be the end.
+  return text.trimStart().replace(/[\s\ufffd]+$/, "");
 }
 
 function result(state: AnswerState, model: Model): AnswerResult {
@@ -128,7 +193,7 @@ function result(state: AnswerState, model: Model): AnswerResult {
   return {
     text: model.tokenizer.decode(ids, { skipSpecial: true }).trim(),
     ids,
-    promptTokens: promptIds(state, model).length,
+    promptTokens: answerPrompt(state, model).length,
     steps: state.text.step,
   };
 }

@@ -4,6 +4,8 @@
  * @module
  */
 import { z } from "zod";
+import { counts as schedule } from "../diffusion/schedule.ts";
+import { UnmaskError } from "../errors.ts";
 import { decodeSequence, encodeSequence, maskedPositions, reveal, unreadableState } from "./sequence.ts";
 import { drawChoice } from "./draw_input.ts";
 import type { Delta, Sequence } from "./task.ts";
@@ -43,6 +45,37 @@ export function foldDraw(state: DrawState, delta: Delta): DrawState {
     throw new RangeError(`a delta of step ${delta.step} does not follow step ${state.step}`);
   }
   return { ...state, step: delta.step, counts, sequence: reveal(state.sequence, delta) };
+}
+
+/**
+ * A drawing not begun that takes over `ids` everywhere but in `region`, all of it in its step 1, whatever steps they came
+ * from; the region's steps follow, by the settings' own schedule.
+ *
+ * @throws {UnmaskError} `region_empty`
+ */
+export function takeOver(fresh: DrawState, ids: Uint16Array | Uint32Array, region: Uint32Array): DrawState {
+  const inside = new Set(region);
+  if (inside.size === 0 || [...inside].some((position) => position >= ids.length)) {
+    throw new UnmaskError({
+      code: "region_empty",
+      message: "the region holds no position of the picture",
+      fix: "give boxes, or a mask, that lie within the picture",
+      param: "boxes",
+    });
+  }
+  const { kind, maskId } = fresh.sequence;
+  const length = ids.length;
+  const kept = Uint32Array.from({ length }, (_, position) => position).filter((position) => !inside.has(position));
+  const empty: Sequence = { kind, maskId, ids: ids.slice().fill(maskId), revealedAt: new Uint16Array(length) };
+  const sequence = reveal(empty, { step: 1, positions: kept, ids: kept.map((position) => ids[position] ?? 0) });
+  return continued(fresh, sequence, 1, fresh.settings.steps);
+}
+
+/** `steps` more steps after `step`, by the settings' own schedule; their number becomes that of the whole run. */
+export function continued({ settings }: DrawState, sequence: Sequence, step: number, steps: number): DrawState {
+  const masked = maskedPositions(sequence).length;
+  const counts = steps === 0 ? [] : schedule(masked, steps, settings.schedule, settings.shift);
+  return { settings: { ...settings, steps: step + counts.length }, step, counts, sequence };
 }
 
 /** [u32 length of JSON][JSON][sequence], about 1.7 KiB at 256 px and 17 KiB at 1024. */

@@ -7,7 +7,9 @@
 import { z } from "zod";
 import { fixedOrder } from "../diffusion/order/order.ts";
 import { counts } from "../diffusion/schedule.ts";
+import { UnmaskError } from "../errors.ts";
 import { squareForVq } from "../image/frame.ts";
+import { positionsOfMask } from "../image/region.ts";
 import { checkPrompt } from "../model/lexicon.ts";
 import type { Model, Picture } from "../model/types.ts";
 import { requireVision, viewsOf } from "../model/vision.ts";
@@ -15,7 +17,7 @@ import { choose, DRAW_DEFAULTS, type DrawDefaults } from "./draw_defaults.ts";
 import { drawOptions } from "./draw_input.ts";
 import { refuseLength, refuseUnused } from "./draw_refusals.ts";
 import { editSetup } from "./draw_setup.ts";
-import { type DrawState, foldDraw } from "./draw_state.ts";
+import { type DrawState, foldDraw, takeOver } from "./draw_state.ts";
 import { DrawStepper } from "./draw_stepper.ts";
 import { maskedSequence } from "./sequence.ts";
 import type { Delta, Stepper, Task } from "./task.ts";
@@ -31,6 +33,8 @@ export const editInput = drawOptions.omit({ micro: true }).extend({
   mode: z.literal([0, 1, 2, 3]).optional(),
   /** wi; weighs the picture as `guidance` weighs the words. @default {1.4} */
   imageGuidance: z.number().min(0).max(20).optional(),
+  /** Of the picture's own size, light where it shall be edited; everything else keeps its tokens. @default everywhere */
+  mask: pictureInput.optional(),
   /** A decoded plan, which goes in front of the new picture. */
   plan: z.string().max(4000).optional(),
 });
@@ -42,6 +46,8 @@ export interface EditState {
   readonly mode: 0 | 1 | 2 | 3;
   readonly imageGuidance: number;
   readonly plan: string | null;
+  /** Positions that are drawn; null: all. */
+  readonly region: Uint32Array | null;
   /** VQ ids of the source; null until the first step has encoded it. */
   readonly source: Uint16Array | null;
   /** The new picture; `settings.prompt` is the instruction. */
@@ -86,7 +92,7 @@ export function createEdit(defaults: DrawDefaults = EDIT_DEFAULTS): EditTask {
 }
 
 function start(input: EditInput, model: Model, defaults: DrawDefaults): EditState {
-  const { instruction, picture, seed, mode = 0, imageGuidance = IMAGE_GUIDANCE, plan = null, ...asked } = input;
+  const { instruction, picture, seed, mode = 0, imageGuidance = IMAGE_GUIDANCE, plan = null, mask, ...asked } = input;
   const { guidanceInterval, ...others } = asked;
   // An interval bounds either guidance.
   refuseUnused(
@@ -99,7 +105,8 @@ function start(input: EditInput, model: Model, defaults: DrawDefaults): EditStat
   const list = counts(grid * grid, chosen.steps, chosen.schedule, chosen.shift);
   const settings = { ...chosen, prompt: checkPrompt(instruction, null), seed, steps: list.length };
   const draw = { settings, step: 0, counts: list, sequence: maskedSequence("vq", grid * grid, vqMaskId) };
-  const state: EditState = { picture, mode, imageGuidance, plan, source: null, draw };
+  const region = mask === undefined ? null : regionOf(mask, picture, model);
+  const state: EditState = { picture, mode, imageGuidance, plan, region, source: null, draw };
   const { order } = viewsOf(requireVision(model.config), picture, "tiles");
   // Lengths need no pixels yet.
   const { rows, suffix } = setUp(
@@ -113,6 +120,34 @@ function start(input: EditInput, model: Model, defaults: DrawDefaults): EditStat
   return state;
 }
 
+/** Positions under a light pixel. @throws {UnmaskError} `mask_size_mismatch`, `region_empty` */
+function regionOf(mask: Picture, { width, height }: Picture, { config }: Model): Uint32Array {
+  if (mask.width !== width || mask.height !== height) {
+    throw new UnmaskError({
+      code: "mask_size_mismatch",
+      message: `the mask has ${mask.width} x ${mask.height} pixels and the picture ${width} x ${height}`,
+      fix: "send a mask of the picture's own size",
+      param: "mask",
+    });
+  }
+  const { grid, nativeResolution } = config;
+  const region = positionsOfMask(squareForVq(mask, nativeResolution), grid, nativeResolution / grid);
+  if (region.length > 0) return region;
+  throw new UnmaskError({
+    code: "region_empty",
+    message: "the mask leaves nothing to edit",
+    fix: "make it transparent where the picture shall be edited, or leave it out",
+    param: "mask",
+  });
+}
+
+/** The prompt as it was tokenized, `IMAGE_ID` where the tower's tokens stand. */
+export function editPromptIds(state: EditState, model: Model): Int32Array {
+  const { order } = viewsOf(requireVision(model.config), state.picture, "tiles");
+  const features = new Float32Array(order.length * model.config.dModel);
+  return setUp(state, features, new Uint16Array(model.config.grid ** 2), model).rows[0];
+}
+
 function setUp({ mode, imageGuidance, plan, draw }: EditState, features: Float32Array, ids: Uint16Array, model: Model) {
   const request = { instruction: draw.settings.prompt, mode, imageGuidance, ...(plan === null ? {} : { plan }) };
   return editSetup(request, { features, ids }, model);
@@ -122,7 +157,10 @@ function setUp({ mode, imageGuidance, plan, draw }: EditState, features: Float32
 function foldEdit(state: EditState, { source, ...delta }: EditDelta): EditState {
   if (source !== undefined) {
     if (state.source !== null || delta.step !== 0) throw new RangeError("the source was encoded before");
-    return { ...state, source };
+    const { region } = state;
+    // A fork or redraw has begun already, and with what its parent kept.
+    const draw = region === null || state.draw.step > 0 ? state.draw : takeOver(state.draw, source, region);
+    return { ...state, source, draw };
   }
   if (state.source === null) throw new RangeError("the source is not encoded yet");
   return { ...state, draw: foldDraw(state.draw, delta) };

@@ -76,6 +76,11 @@ function start(input: GroundInput, model: Model): GroundState {
   return state;
 }
 
+/** The prompt as it was tokenized, `IMAGE_ID` where the tower's tokens stand. */
+export function groundPromptIds(state: GroundState, model: Model): Int32Array {
+  return promptOf(state, model).ids;
+}
+
 /** One expression has the published prompt for one, several that of a list. */
 function promptOf({ picture, expressions }: GroundState, { config, tokenizer }: Model) {
   const tokens = viewsOf(requireVision(config), picture, "tiles").order.length;

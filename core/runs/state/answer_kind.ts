@@ -1,5 +1,5 @@
 /**
- * An answer as a run: its state as bytes. The picture travels with it, so that a resumed run sees the same pixels.
+ * An answer as a run: its state as bytes.
  *
  * @module
  */
@@ -9,14 +9,19 @@ import { SCHEDULES } from "../../diffusion/schedule.ts";
 import { type AnswerInput, answerInput, type AnswerState, createAnswer } from "../../tasks/answer.ts";
 import { decodeSequence, encodeSequence, unreadableState } from "../../tasks/sequence.ts";
 import { parseInput } from "../../tasks/task_input.ts";
+import type { Picture } from "../../model/types.ts";
 import type { Kind } from "./kind.ts";
-import { pack, partAt, pictureFrom, sizeOf, sizeSchema, unpack } from "./packed.ts";
+import { DETACHED, pack, partAt, pictureFrom, sizeOf, sizeSchema, unpack } from "./packed.ts";
 
 const count = z.int().min(0);
 
 const headSchema = z.object({
-  question: z.string(),
-  picture: sizeSchema.nullable(),
+  system: z.string().nullable(),
+  turns: z.array(z.object({
+    role: z.enum(["user", "assistant"]),
+    content: z.string(),
+    pictures: z.array(sizeSchema),
+  })),
   settings: z.object({
     length: count,
     block: count,
@@ -37,25 +42,40 @@ const task = createAnswer();
 export const answerKind: Kind<AnswerInput, AnswerState> = {
   name: task.name,
   parse: (input) => parseInput(answerInput, input, "an answer"),
-  encode: ({ question, picture, text: { settings, step, sequence } }) =>
-    pack({ question, picture: picture === null ? null : sizeOf(picture), settings, step }, [
-      encodeSequence(sequence),
-      ...(picture === null ? [] : [picture.data]),
-    ]),
+  encode: ({ system, turns, text: { settings, step, sequence } }) => {
+    const sizes = turns.map((turn) => ({ ...turn, pictures: turn.pictures.map(sizeOf) }));
+    const pixels = turns.flatMap(({ pictures }) => pictures.map(({ data }) => data));
+    return pack({ system, turns: sizes, settings, step }, [encodeSequence(sequence), ...pixels]);
+  },
   decode,
+  files: ["picture", "pictures"],
+  detach: (state) => withPictures(state, (_, pictures) => pictures.map(() => DETACHED)),
+  attach: (state, fresh) => withPictures(state, (turn) => fresh.turns[turn]?.pictures ?? []),
+  settled: ({ text: { settings: { block }, sequence: { revealedAt } } }) => {
+    const masked = revealedAt.indexOf(0);
+    return masked < 0 ? revealedAt.length : masked - masked % block;
+  },
   fold: task.fold,
   done: task.done,
   progress: ({ text }) => ({ step: text.step, steps: textSteps(text.settings).length }),
 };
 
+function withPictures(
+  state: AnswerState,
+  pictures: (turn: number, pictures: readonly Picture[]) => readonly Picture[],
+): AnswerState {
+  return { ...state, turns: state.turns.map((turn, i) => ({ ...turn, pictures: pictures(i, turn.pictures) })) };
+}
+
 function decode(bytes: Uint8Array): AnswerState {
   const { head, parts } = unpack(bytes, headSchema);
-  const { question, settings, step } = head;
+  const { system, settings, step } = head;
   const sequence = decodeSequence(partAt(parts, 0));
   if (sequence.ids.length !== settings.length) throw unreadableState("its answer has another length");
-  return {
-    question,
-    picture: head.picture === null ? null : pictureFrom(head.picture, partAt(parts, 1)),
-    text: { settings, step, sequence },
-  };
+  let part = 1;
+  const turns = head.turns.map((turn) => ({
+    ...turn,
+    pictures: turn.pictures.map((size) => pictureFrom(size, partAt(parts, part++))),
+  }));
+  return { system, turns, text: { settings, step, sequence } };
 }

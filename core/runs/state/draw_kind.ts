@@ -3,12 +3,17 @@
  *
  * @module
  */
-import { counts as schedule } from "../../diffusion/schedule.ts";
 import { UnmaskError } from "../../errors.ts";
 import { type DrawInput, parseDrawInput } from "../../tasks/draw_input.ts";
-import { decodeDrawState, type DrawState, encodeDrawState, foldDraw } from "../../tasks/draw_state.ts";
-import { cutBack, maskedPositions, reveal } from "../../tasks/sequence.ts";
-import type { Sequence } from "../../tasks/task.ts";
+import {
+  continued,
+  decodeDrawState,
+  type DrawState,
+  encodeDrawState,
+  foldDraw,
+  takeOver,
+} from "../../tasks/draw_state.ts";
+import { cutBack, maskedPositions } from "../../tasks/sequence.ts";
 import type { Kind, PictureKind } from "./kind.ts";
 
 const picture: PictureKind<DrawState> = {
@@ -51,10 +56,7 @@ function fork(fresh: DrawState, parent: DrawState, step: number): DrawState {
   return continued(fresh, sequence, step, masked === 0 ? 0 : left);
 }
 
-/**
- * The new sequence takes over everything outside the region in its step 1, whatever step it came from; the parent's own
- * sequence keeps that past. The region's steps follow.
- */
+/** The parent's own sequence keeps the past of what is taken over. */
 function redraw(fresh: DrawState, parent: DrawState, positions: Uint32Array): DrawState {
   sameGrid(fresh, parent);
   if (parent.counts.length > 0) {
@@ -64,28 +66,7 @@ function redraw(fresh: DrawState, parent: DrawState, positions: Uint32Array): Dr
       fix: "wait until it has succeeded, or fork it",
     });
   }
-  const { kind, maskId, ids } = parent.sequence;
-  const region = new Set(positions);
-  const length = ids.length;
-  if (region.size === 0 || [...region].some((position) => position >= length)) {
-    throw new UnmaskError({
-      code: "region_empty",
-      message: "the region holds no position of the picture",
-      fix: "give boxes in pixels that lie within the picture",
-      param: "boxes",
-    });
-  }
-  const kept = Uint32Array.from({ length }, (_, position) => position).filter((position) => !region.has(position));
-  const empty: Sequence = { kind, maskId, ids: ids.slice().fill(maskId), revealedAt: new Uint16Array(length) };
-  const sequence = reveal(empty, { step: 1, positions: kept, ids: kept.map((position) => ids[position] ?? 0) });
-  return continued(fresh, sequence, 1, fresh.settings.steps);
-}
-
-/** `steps` more steps after `step`, by the settings' own schedule; their number becomes that of the whole run. */
-function continued({ settings }: DrawState, sequence: Sequence, step: number, steps: number): DrawState {
-  const masked = maskedPositions(sequence).length;
-  const counts = steps === 0 ? [] : schedule(masked, steps, settings.schedule, settings.shift);
-  return { settings: { ...settings, steps: step + counts.length }, step, counts, sequence };
+  return takeOver(fresh, parent.sequence.ids, positions);
 }
 
 function sameGrid(fresh: DrawState, parent: DrawState): void {

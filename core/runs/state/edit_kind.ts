@@ -11,13 +11,14 @@ import { unreadableState } from "../../tasks/sequence.ts";
 import { parseInput } from "../../tasks/task_input.ts";
 import { drawKind } from "./draw_kind.ts";
 import { type Kind, type PictureKind, pictureOf } from "./kind.ts";
-import { pack, partAt, pictureFrom, sizeOf, sizeSchema, unpack } from "./packed.ts";
+import { DETACHED, pack, partAt, pictureFrom, sizeOf, sizeSchema, unpack } from "./packed.ts";
 
 const headSchema = z.object({
   picture: sizeSchema,
   mode: z.literal([0, 1, 2, 3]),
   imageGuidance: z.number(),
   plan: z.string().nullable(),
+  region: z.array(z.int().min(0)).nullable(),
   encoded: z.boolean(),
 });
 
@@ -39,21 +40,28 @@ const picture: PictureKind<EditState> = {
 export const editKind: Kind<EditInput, EditState> = {
   name: task.name,
   parse: (input) => parseInput(editInput, input, "an edit"),
-  encode: ({ picture, source, draw, ...rest }) =>
-    pack({ ...rest, picture: sizeOf(picture), encoded: source !== null }, [
-      encodeDrawState(draw),
-      picture.data,
-      ...(source === null ? [] : [bytesOf(source)]),
-    ]),
+  encode: ({ picture, source, draw, region, ...rest }) =>
+    pack(
+      { ...rest, region: region === null ? null : [...region], picture: sizeOf(picture), encoded: source !== null },
+      [
+        encodeDrawState(draw),
+        picture.data,
+        ...(source === null ? [] : [bytesOf(source)]),
+      ],
+    ),
   decode: (bytes) => {
     const { head: { encoded, ...rest }, parts } = unpack(bytes, headSchema);
     return {
       ...rest,
+      region: rest.region === null ? null : Uint32Array.from(rest.region),
       picture: pictureFrom(rest.picture, partAt(parts, 1)),
       source: encoded ? idsOf(partAt(parts, 2)) : null,
       draw: decodeDrawState(partAt(parts, 0)),
     };
   },
+  files: ["picture", "mask"],
+  detach: (state) => ({ ...state, picture: DETACHED }),
+  attach: (state, { picture }) => ({ ...state, picture }),
   fold: (state, delta) => task.fold(state, delta as EditDelta),
   done: task.done,
   progress: ({ draw }) => drawKind.progress(draw),

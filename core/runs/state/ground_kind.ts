@@ -8,7 +8,7 @@ import { createGround, type GroundInput, groundInput, type GroundState } from ".
 import type { GroundDelta } from "../../tasks/ground.ts";
 import { parseInput } from "../../tasks/task_input.ts";
 import type { Kind } from "./kind.ts";
-import { pack, partAt, pictureFrom, sizeOf, sizeSchema, unpack } from "./packed.ts";
+import { DETACHED, pack, partAt, pictureFrom, sizeOf, sizeSchema, unpack } from "./packed.ts";
 
 const count = z.int().min(0);
 
@@ -36,6 +36,10 @@ export const groundKind: Kind<GroundInput, GroundState> = {
     const { head: { picture, fixed, ...rest }, parts } = unpack(bytes, headSchema);
     return { ...rest, picture: pictureFrom(picture, partAt(parts, 0)), fixed: Object.fromEntries(fixed) };
   },
+  files: ["picture"],
+  seedless: true,
+  detach: (state) => ({ ...state, picture: DETACHED }),
+  attach: (state, { picture }) => ({ ...state, picture }),
   fold: (state, delta) => task.fold(state, delta as GroundDelta),
   done: task.done,
   progress: ({ step, steps }) => ({ step, steps }),

@@ -25,6 +25,16 @@ export interface Kind<Input = unknown, State = unknown> {
   fold(state: State, delta: Delta): State;
   done(state: State): boolean;
   progress(state: State): Progress;
+  /** Names of input fields that hold pictures, at any depth; see input_files.ts. */
+  readonly files?: readonly string[];
+  /** The task has no chance in it: its input takes no seed. */
+  readonly seedless?: boolean;
+  /** Without the pictures of its input, as it is kept: they lie beside the run already. */
+  detach?(state: State): State;
+  /** With the pictures of a state that was started anew from the same input. */
+  attach?(state: State, fresh: State): State;
+  /** Of a task that fills text: tokens that will not change any more. */
+  settled?(state: State): number;
   /** Of a task that fills a picture. */
   readonly picture?: PictureKind<State>;
 }

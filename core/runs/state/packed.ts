@@ -57,6 +57,9 @@ export function partAt(parts: readonly Uint8Array[], index: number): Uint8Array 
   return part;
 }
 
+/** Stands in a state for a picture that lies beside the run. */
+export const DETACHED: Picture = { width: 1, height: 1, data: new Uint8Array(3) };
+
 export const sizeSchema = z.object({ width: z.int().min(1), height: z.int().min(1) });
 
 export function sizeOf({ width, height }: Picture): z.infer<typeof sizeSchema> {

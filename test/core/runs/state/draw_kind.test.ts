@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { drawKind } from "../../../../core/runs/state/draw_kind.ts";
 import { mergeCounts, stepsWithin } from "../../../../core/runs/state/budget.ts";
-import { positionsOfBoxes, positionsOfMask } from "../../../../core/runs/state/region.ts";
+import { positionsOfBoxes, positionsOfMask } from "../../../../core/image/region.ts";
 import { pictureOf } from "../../../../core/runs/state/kind.ts";
 import { idsAt, paintFlat } from "../../../../core/runs/state/timeline.ts";
 import { createDraw } from "../../../../core/tasks/draw.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from "zod";
-import type { Picture } from "../../model/types.ts";
+import type { Picture } from "../model/types.ts";
 
 /** [left, top, right, bottom] in pixels, right and bottom excluded. */
 export const boxSchema = z.tuple([z.number(), z.number(), z.number(), z.number()])

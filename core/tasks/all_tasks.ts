@@ -1,0 +1,147 @@
+/**
+ * Every task that the inference thread knows, by name and in one shape: what a task gives is a picture, or text and what
+ * belongs to it.
+ *
+ * @module
+ */
+import { UnmaskError } from "../errors.ts";
+import type { Abilities } from "../model/abilities.ts";
+import type { Box, LocBox } from "../model/boxes.ts";
+import { IMAGE_ID, TOKENS } from "../model/chat_template.ts";
+import type { Model, Picture } from "../model/types.ts";
+import { answerPrompt, type AnswerState, createAnswer, settledAnswer } from "./answer.ts";
+import type { DrawTask } from "./draw.ts";
+import { createEdit, editPromptIds } from "./edit.ts";
+import { createGround, groundPromptIds } from "./ground.ts";
+import type { Delta, Stepper, Task } from "./task.ts";
+
+export const TASKS = ["draw", "answer", "ground", "edit"] as const;
+export type TaskName = (typeof TASKS)[number];
+
+/** Of the prompt, as it was tokenized. */
+interface PromptCounts {
+  readonly promptTokens: number;
+  /** Those that stand for pictures. */
+  readonly seenTokens: number;
+}
+
+export interface PictureResult extends PromptCounts {
+  readonly picture: Picture;
+  readonly imageTokens: number;
+}
+
+export interface FoundBox {
+  readonly label: string;
+  /** [left, top, right, bottom] in pixels of the source. */
+  readonly xyxy: readonly [number, number, number, number];
+  /** As the model said it. */
+  readonly loc: LocBox;
+}
+
+export interface TextResult extends PromptCounts {
+  readonly text: string;
+  readonly textTokens: number;
+  readonly boxes?: readonly FoundBox[];
+}
+
+export type TaskResult = PictureResult | TextResult;
+
+/** A task over one model. Its states are data: they travel between threads. */
+export interface ThreadTask {
+  start(input: unknown, model: Model): unknown;
+  open(state: unknown, model: Model): Promise<Stepper>;
+  result(state: unknown, model: Model): Promise<TaskResult>;
+  /** The text that will not change any more; absent: there is none before the end. */
+  text?(state: unknown, model: Model): string;
+}
+
+export type ThreadTasks = Readonly<Record<TaskName, ThreadTask>>;
+
+export function allTasks(draw: DrawTask): ThreadTasks {
+  const answer = createAnswer();
+  const ground = createGround();
+  const edit = createEdit();
+  return {
+    draw: over(draw, async (state, model) => {
+      const { picture, promptTokens, imageTokens } = await draw.result(state, model);
+      return { picture, promptTokens, seenTokens: 0, imageTokens };
+    }),
+    answer: {
+      ...over(answer, async (state, model) => {
+        const { text, ids } = await answer.result(state, model);
+        return { text, textTokens: ids.length, ...countsOf(answerPrompt(state, model)) };
+      }),
+      text: (state, model) => settledAnswer(state as AnswerState, model),
+    },
+    ground: over(ground, async (state, model) => {
+      const found = await ground.result(state, model);
+      const boxes = found.map(({ expression, box, loc }) => ({
+        label: expression,
+        xyxy: inside(box, state.picture),
+        loc,
+      }));
+      const text = boxes.map(({ label, xyxy }) => `${label}: [${xyxy.join(", ")}]`).join("\n");
+      return { text, boxes, textTokens: 4 * boxes.length, ...countsOf(groundPromptIds(state, model)) };
+    }),
+    edit: over(edit, async (state, model) => {
+      const { picture, ids } = await edit.result(state, model);
+      // The source stands in the prompt twice: as the tower sees it, and as VQ tokens.
+      const source = model.tokenizer.id(TOKENS.sourceImage);
+      return { picture, imageTokens: ids.length, ...countsOf(editPromptIds(state, model), [IMAGE_ID, source]) };
+    }),
+  };
+}
+
+/** What the weights of a folder can do of it. */
+export function tasksFor({ words, sight }: Abilities): readonly TaskName[] {
+  const needs: Readonly<Record<TaskName, boolean>> = { draw: true, answer: words, ground: words && sight, edit: sight };
+  return TASKS.filter((name) => needs[name]);
+}
+
+/** @throws {UnmaskError} `task_unknown`, `task_not_supported` */
+export function refuseTask(name: string, able: readonly TaskName[], model: string): TaskName {
+  const known = TASKS.find((task) => task === name);
+  if (known !== undefined && able.includes(known)) return known;
+  if (known === undefined) {
+    throw new UnmaskError({
+      code: "task_unknown",
+      message: "there is no task of that name",
+      fix: `use ${able.join(", ")}`,
+      param: "task",
+    });
+  }
+  const missing = known === "answer" ? "the words" : known === "edit" ? "the sight" : "the words or the sight";
+  throw new UnmaskError({
+    code: "task_not_supported",
+    message: `the model ${model} cannot ${known}: its folder holds no trained weights for ${missing} that it takes`,
+    fix: `serve a model that can; this one does: ${able.join(", ")}`,
+    param: "task",
+  });
+}
+
+/** The kind of a run parsed the input, and its own codec read the state. */
+function over<I, S, R, D extends Delta>(
+  task: Task<I, S, R, Model, D>,
+  result: (state: S, model: Model) => Promise<TaskResult>,
+): ThreadTask {
+  return {
+    start: (input, model) => task.start(input as I, model),
+    open: (state, model) => task.open(state as S, model),
+    result: (state, model) => result(state as S, model),
+  };
+}
+
+function countsOf(prompt: Int32Array, pictures: readonly number[] = [IMAGE_ID]): PromptCounts {
+  return { promptTokens: prompt.length, seenTokens: prompt.filter((id) => pictures.includes(id)).length };
+}
+
+/** Corners in order, whole pixels, within the picture: the model may point into the padding of its square. */
+function inside(
+  { x1, y1, x2, y2 }: Box,
+  { width, height }: Picture,
+): readonly [number, number, number, number] {
+  const within = (value: number, most: number) => Math.min(most, Math.max(0, Math.round(value)));
+  const [left, right] = [within(Math.min(x1, x2), width), within(Math.max(x1, x2), width)];
+  const [top, bottom] = [within(Math.min(y1, y2), height), within(Math.max(y1, y2), height)];
+  return [left, top, right, bottom];
+}
