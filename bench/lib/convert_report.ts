@@ -27,9 +27,9 @@ export function convertTable(fp32: number, sides: readonly ConvertSide[]): strin
   for (const { dtype, bytes, share, pictures, identical, score, strict, holds } of sides) {
     const limit = LIMITS[dtype];
     lines.push(
-      `${dtype}  ${megabytes(bytes)}, ${(100 * share).toFixed(1)} % of fp32 (below ${(100 * limit.size).toFixed(0)} %: ${
-        yes(holds.size)
-      })`,
+      `${dtype}  ${megabytes(bytes)}, ${(100 * share).toFixed(1)} % of fp32 (below ${
+        (100 * limit.size).toFixed(0)
+      } %: ${yes(holds.size)})`,
       `      ${identical} of ${pictures} pictures are the same to the byte`,
       `      score   ${difference(score)} (within ${limit.score}: ${yes(holds.score)})`,
       `      strict  ${difference(strict)}`,
