@@ -11,9 +11,10 @@ import { defaultThreads } from "../core/engine/threads.ts";
 import { UnmaskError } from "../core/errors.ts";
 import { convert } from "../core/model/convert/convert.ts";
 import { CONVERTED_PARTS, type ConvertedPart } from "../core/model/convert/manifest.ts";
-import { type Command, type CommandContext, main } from "./lib/command.ts";
+import { type Command, type CommandContext, type ExitCode, type JsonLine, main } from "./lib/command.ts";
 import { COMMON_FLAGS, type FlagValues, parseFlags, usage } from "./lib/flags.ts";
 import { Progress } from "./lib/progress.ts";
+import { type Limit, limitLines, limits } from "./fullsize/limits.ts";
 import { memory, resetPeak } from "./fullsize/memory.ts";
 import { runDraw } from "./fullsize/run_draw.ts";
 import { runText } from "./fullsize/run_text.ts";
@@ -60,8 +61,16 @@ export const fullsizeCommand: Command = async (args, context) => {
     if (!flags.keep) await rm(to, { recursive: true, force: true });
   }
   context.output.stderr(`\n${table(size, converted, figures)}\n`);
-  return { ...size, parts, threads, size: side, converted, runs: figures };
+  // Limits are of the published size.
+  const checked = size.scale === 1 && size.layers === undefined ? limits(converted, figures) : [];
+  for (const line of limitLines(checked)) context.output.stderr(`${line}\n`);
+  return { ...size, parts, threads, size: side, converted, runs: figures, limits: checked };
 };
+
+/** 1 if a limit does not hold. */
+export function fullsizeExit({ limits: checked }: JsonLine): ExitCode {
+  return Array.isArray(checked) && checked.some(({ holds }: Limit) => !holds) ? 1 : 0;
+}
 
 async function convertStage(
   to: string,
@@ -139,4 +148,4 @@ function refused(name: string, rule: string): UnmaskError {
   });
 }
 
-if (import.meta.main) await main(fullsizeCommand);
+if (import.meta.main) await main(fullsizeCommand, fullsizeExit);

@@ -1,9 +1,11 @@
 /** The dry run, sixteen times smaller: its source, its figures, its spot check. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { fullsizeCommand } from "../../commands/fullsize.ts";
+import { fullsizeCommand, fullsizeExit } from "../../commands/fullsize.ts";
+import { limitLines, limits } from "../../commands/fullsize/limits.ts";
 import { referenceLogits } from "../../commands/fullsize/reference.ts";
 import { StoredWeights } from "../../commands/fullsize/stored_weights.ts";
 import { errorOf } from "../../commands/fullsize/stage.ts";
+import type { RunFigures } from "../../commands/fullsize/table.ts";
 import { syntheticConfig, syntheticWeights } from "../../commands/fullsize/synthetic.ts";
 import { modelLayout } from "../../core/model/layout.ts";
 import { collect } from "./collect.ts";
@@ -83,6 +85,28 @@ describe("the source", () => {
     const norm = await source.read("model.transformer.ln_f.weight");
     expect(norm.reduce((a, b) => a + b, 0) / norm.length).toBeCloseTo(1, 1);
   });
+});
+
+test("limits: what is within them holds, and one that is not is an exit code", () => {
+  const run: RunFigures = {
+    part: "draw",
+    rate: 1,
+    loadSeconds: 1,
+    loadedBytes: 4.1e9,
+    residentLoaded: 4.3e9,
+    peak: 8 * 2 ** 30,
+    seconds: {},
+    check: null,
+    graphs: [],
+  };
+  const found = limits({ seconds: 1, bytes: 1, peak: 7 * 2 ** 30 }, [run]);
+  expect(found.map(({ holds }) => holds)).toEqual([false, true, false, true]);
+  expect(limitLines(found)[2]).toBe("FAILS  memory that loading took: 4.30 GB of at most 4.20 GB");
+  expect(fullsizeExit({ limits: found })).toBe(1);
+  expect(fullsizeExit({ limits: limits(null, [{ ...run, residentLoaded: 4e9 }]) })).toBe(0);
+  // Where memory cannot be read, what is counted is still checked.
+  expect(limits(null, [{ ...run, residentLoaded: null, peak: null }])).toHaveLength(1);
+  expect(limits(null, [{ ...run, part: "understand" }])).toEqual([]);
 });
 
 test.each([["--scale", "3"], ["--layers", "5"], ["--size", "100"], ["--parts", "vision"], ["--stage", "train"]])(
