@@ -85,6 +85,40 @@ test("encoder intermediates through observe", async () => {
   await session.release();
 });
 
+test("a conversion finds the nearest of the codes as it stores them, fp16, by fp32 distances", async () => {
+  // Codes moved so far from 0 that their fp16 neighbours are wide apart: unrounded ones would give other ids.
+  const table = "model.vqvae.quantize.embedding.weight";
+  const moved: TensorSource = {
+    ...weights,
+    format: () => "float16",
+    read: async (name) => name === table ? (await weights.read(name)).map((value) => value + 300) : weights.read(name),
+  };
+  const d = config.vq.embeddingDimension;
+  const codes = (await moved.read(table)).map(Math.f16round);
+  const session = await engine.load(await vqEncodeGraph(config.vq, moved, ["latents"]));
+  const { ids, latents } = await session.run(
+    { picture: toPlanes(formulaPicture(encoded[0]?.[1] ?? { grid: [0, 0] })) },
+    [
+      "ids",
+      "latents",
+    ],
+  );
+  if (ids === undefined || latents === undefined || !("data" in ids) || !("data" in latents)) throw new Error();
+  const [z, found] = [latents.data as Float32Array, ids.data as BigInt64Array];
+  for (const [place, id] of found.entries()) {
+    const distance = (code: number) => {
+      let sum = 0;
+      for (let i = 0; i < d; i++) sum += ((z[i * found.length + place] ?? NaN) - (codes[code * d + i] ?? NaN)) ** 2;
+      return sum;
+    };
+    let least = Infinity;
+    for (let code = 0; code < config.vq.codes; code++) least = Math.min(least, distance(code));
+    // Sums of squares about 300 are fp32 to 2^-24 of d * 300^2.
+    expect(distance(Number(id))).toBeLessThan(least + 4 * d * 300 ** 2 * 2 ** -24);
+  }
+  await session.release();
+});
+
 test("a picture whose sides are no multiples of the factor is refused", async () => {
   await expect(model.encode({ width: 40, height: 32, data: new Uint8Array(40 * 32 * 3) })).rejects.toMatchObject({
     code: "picture_size",
