@@ -8,8 +8,16 @@ import { type Command, main } from "../commands/lib/command.ts";
 import { convertBench } from "./convert.ts";
 import { drawBench } from "./draw.ts";
 import { gpuBench } from "./gpu.ts";
+import { queueBench } from "./queue.ts";
+import { snapshotsBench } from "./snapshots.ts";
 
-const BENCHES: Readonly<Record<string, Command>> = { draw: drawBench, convert: convertBench, gpu: gpuBench };
+const BENCHES: Readonly<Record<string, Command>> = {
+  draw: drawBench,
+  convert: convertBench,
+  gpu: gpuBench,
+  queue: queueBench,
+  snapshots: snapshotsBench,
+};
 
 export const benchCommand: Command = async ([name, ...args], context) => {
   const bench = name !== undefined && Object.hasOwn(BENCHES, name) ? BENCHES[name] : undefined;

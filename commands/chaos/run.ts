@@ -4,8 +4,9 @@
  *
  * @module
  */
+import { keys } from "../../core/runs/keys.ts";
 import type { RunEvent } from "../../core/runs/record.ts";
-import { type Store } from "../../core/runs/store/types.ts";
+import type { Store } from "../../core/runs/store/types.ts";
 import { webhookKeys } from "../../core/runs/webhooks/message.ts";
 import type { RemoteInference } from "../../core/tasks/remote.ts";
 import type { DenokvServer } from "../lib/denokv.ts";
@@ -13,6 +14,7 @@ import { Callers } from "./callers.ts";
 import { Client } from "./client.ts";
 import { Faults } from "./faults.ts";
 import type { Front } from "./front.ts";
+import { LagMeter } from "./lag.ts";
 import { judgeWebhooks } from "./judge_webhooks.ts";
 import { eventsOf, judgeRuns, judgeStore, judgeWrites, recordsOf, Violations } from "./oracle.ts";
 import type { Plan } from "./plan.ts";
@@ -50,6 +52,7 @@ export async function runChaos(parts: ChaosParts): Promise<ChaosReport> {
   const began = performance.now();
   const seconds = () => Number(((performance.now() - began) / 1000).toFixed(1));
   const violations = new Violations();
+  const lag = new LagMeter();
   const faults = new Faults({
     places,
     front: front.proxy,
@@ -84,6 +87,7 @@ export async function runChaos(parts: ChaosParts): Promise<ChaosReport> {
   await disturbed;
   tell(`${seconds()} s  a burst of ${plan.burst.length} runs`);
   await Promise.all(plan.burst.map((run) => callers.begin(run)));
+  await queueFull(store, violations);
   await faults.process("kill_during_snapshot", false);
   if (!await callers.end(PATIENCE)) violations.add("not_settled", `${callers.open} runs after ${PATIENCE} ms`);
   await outboxEmpty(store, violations);
@@ -104,13 +108,17 @@ export async function runChaos(parts: ChaosParts): Promise<ChaosReport> {
   await judgeRuns(store, records, callers.promised, new References(steps, records), violations);
   judgeWrites(witness, violations);
   const deliveries = judgeWebhooks(receivers, records, violations);
-  const takeovers = judgeTakeovers(faults.losses, records, events, lease, places.length, violations);
+  const takeovers = judgeTakeovers(faults.losses, records, events, lease, places.length, lag, violations);
+  lag.stop();
   const blobs = await judgeStore(store, violations);
 
   const states: Record<string, number> = {};
   for (const { state } of records.values()) states[state] = (states[state] ?? 0) + 1;
   tell(`runs: ${records.size} (${Object.entries(states).map(([name, count]) => `${count} ${name}`).join(", ")})`);
-  tell(`takeovers with an idle worker: ${takeovers.count}, median ${takeovers.median} ms, most ${takeovers.most} ms`);
+  tell(
+    `takeovers with an idle worker: ${takeovers.count}, median ${takeovers.median} ms, most ${takeovers.most} ms (lease ${lease} ms)`,
+  );
+  if (takeovers.delayed > 0) tell(`the machine itself was late during ${takeovers.delayed} of them`);
   tell(`reclaimed into a full queue: ${takeovers.queued}, overtaken by at most ${takeovers.overtaken}`);
   tell(`webhooks: ${deliveries.attempts} attempts, ${deliveries.again} of them again`);
   tell(`record writes witnessed: ${witness.writes}; blobs in parts: ${blobs.parts}, swept: ${blobs.swept}`);
@@ -127,6 +135,16 @@ export async function runChaos(parts: ChaosParts): Promise<ChaosReport> {
     violated: violations.byName,
     violations: violations.count,
   };
+}
+
+/** Until more runs wait than a lost worker held. */
+async function queueFull(store: Store, violations: Violations): Promise<void> {
+  for (const end = performance.now() + 20_000; performance.now() < end;) {
+    const { entries } = await store.list({ prefix: keys.allPending, limit: 10 });
+    if (entries.length >= 6) return;
+    await pause(20);
+  }
+  violations.add("no_burst", "the queue was never full");
 }
 
 /** Until every message was sent; a receiver that is well takes it. */
