@@ -27,6 +27,24 @@ export interface Runtime {
   readonly profile?: string;
   /** Why the device is gone, once it is. */
   readonly lost?: () => string | undefined;
+  /** The same after a failure, whose cause may be told a moment later than the failure itself. */
+  readonly lostSoon?: () => Promise<string | undefined>;
+}
+
+/** What everything on a lost device answers with. */
+export function deviceLost(why: string): UnmaskError {
+  return new UnmaskError({
+    code: "gpu_device_lost",
+    message: `the GPU device is gone: ${why}`,
+    fix: "nothing, if runs go on by themselves; else restart the worker, they go on from their last record",
+    status: 503,
+  });
+}
+
+/** `error`, or the loss of the device that is behind it. */
+export async function orLoss({ lostSoon }: Runtime, error: UnmaskError): Promise<UnmaskError> {
+  const why = await lostSoon?.();
+  return why === undefined ? error : deviceLost(why);
 }
 
 /** An exception of the runtime with a code; its paths (of the machine that built it, or of this one) are cut. */

@@ -5,7 +5,7 @@
  */
 import { UnmaskError } from "../errors.ts";
 import { exclusive } from "./lock.ts";
-import type { OrtTensor, Runtime } from "./ort.ts";
+import { orLoss, type OrtTensor, type Runtime, runtimeError } from "./ort.ts";
 import { dtypeOf, toHost } from "./tensors.ts";
 import type { DType, HostTensor, ResidentTensor } from "./types.ts";
 
@@ -44,7 +44,10 @@ export class GuardedResident implements ResidentTensor {
       this.#check();
       const { download } = this.#runtime;
       if (download === undefined) return toHost(this.#raw, this.#raw.data, true);
-      const [host] = await download([this.#raw]);
+      const [host] = await download([this.#raw]).catch(async (cause: unknown) => {
+        const fix = "see the message; `deno task doctor` checks the provider";
+        throw await orLoss(this.#runtime, runtimeError("inference_failed", "a tensor cannot be read", fix, cause));
+      });
       if (host === undefined) throw new TypeError("download answers with one tensor for each that it is given");
       return host;
     });

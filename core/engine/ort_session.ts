@@ -6,7 +6,7 @@
 import { UnmaskError } from "../errors.ts";
 import { checkFeeds, checkOutputs, type Feeds, misuse } from "./checks.ts";
 import { exclusive } from "./lock.ts";
-import { type OrtSession, type OrtTensor, type Runtime, runtimeError } from "./ort.ts";
+import { deviceLost, orLoss, type OrtSession, type OrtTensor, type Runtime, runtimeError } from "./ort.ts";
 import { GuardedResident } from "./ort_resident.ts";
 import { toHost, toOrt } from "./tensors.ts";
 import type { HostTensor, ResidentTensor, Session } from "./types.ts";
@@ -53,8 +53,8 @@ export class GuardedSession implements Session {
       throw misuse("session_released", `graph ${this.name} was released`, "load it again");
     }
     const lost = this.#runtime.lost?.();
-    if (lost !== undefined) throw unusable("gpu_device_lost", `the GPU device is gone: ${lost}`);
-    if (this.#broken) throw unusable("session_broken", `a run of graph ${this.name} failed on the GPU`);
+    if (lost !== undefined) throw deviceLost(lost);
+    if (this.#broken) throw broken(this.name);
     checkFeeds(this.name, this.#raw, feeds);
     checkOutputs(this.name, this.#raw, outputs, keep);
   }
@@ -73,7 +73,8 @@ export class GuardedSession implements Session {
       // onnxruntime-web never binds inputs again after a failed run with GPU outputs: it would run on freed ones.
       this.#broken = this.#runtime.location === "gpu-buffer";
       const what = `graph ${this.name} failed on ${info.provider}`;
-      throw runtimeError("inference_failed", what, "see the message; `deno task doctor` checks the provider", cause);
+      const fix = "see the message; `deno task doctor` checks the provider";
+      throw await orLoss(this.#runtime, runtimeError("inference_failed", what, fix, cause));
     }
   }
 
@@ -103,7 +104,11 @@ export class GuardedSession implements Session {
     }
     if (download !== undefined && fetched.length > 0) {
       try {
-        const hosts = await download(fetched.map(({ tensor }) => tensor));
+        const hosts = await download(fetched.map(({ tensor }) => tensor)).catch(async (cause: unknown) => {
+          const what = `the outputs of graph ${this.name} cannot be read`;
+          const fix = "see the message; `deno task doctor` checks the provider";
+          throw await orLoss(this.#runtime, runtimeError("inference_failed", what, fix, cause));
+        });
         fetched.forEach(({ name }, index) => {
           const host = hosts[index];
           if (host !== undefined) result[name] = host;
@@ -116,7 +121,11 @@ export class GuardedSession implements Session {
   }
 }
 
-function unusable(code: string, message: string): UnmaskError {
-  const fix = "restart the worker; its runs go on from their last record";
-  return new UnmaskError({ code, message, fix, status: 503 });
+function broken(name: string): UnmaskError {
+  return new UnmaskError({
+    code: "session_broken",
+    message: `a run of graph ${name} failed on the GPU`,
+    fix: "nothing, if runs go on by themselves; else restart the worker, they go on from their last record",
+    status: 503,
+  });
 }

@@ -13,6 +13,9 @@ import { proofGraph, prove } from "./proof.ts";
 import { modulesPermission, runtimeVersion, unavailable } from "./provider.ts";
 import type { Engine } from "./types.ts";
 
+/** How long a failure waits for the news that its device is lost. */
+const LOSS_MILLISECONDS = 100;
+
 /** @throws `webgpu_unavailable`, `provider_mismatch` */
 export async function openWebGpu(options: { readonly allowSoftwareAdapter?: boolean }): Promise<Engine> {
   const adapter = await findAdapter();
@@ -31,6 +34,7 @@ export async function openWebGpu(options: { readonly allowSoftwareAdapter?: bool
   ort.env.wasm.numThreads = 1;
   ort.env.webgpu.powerPreference = "high-performance";
   let lost: string | undefined;
+  const loss = Promise.withResolvers<void>();
   // The runtime makes its device with its first session.
   const device = async () => checkAdopted(await ort.env.webgpu.device, adapter);
   const engine = new OrtEngine({
@@ -53,12 +57,23 @@ export async function openWebGpu(options: { readonly allowSoftwareAdapter?: bool
     device,
     download: downloader(device),
     lost: () => lost,
+    lostSoon: async () => {
+      if (lost !== undefined) return lost;
+      const late = Promise.withResolvers<void>();
+      const timer = setTimeout(late.resolve, LOSS_MILLISECONDS);
+      await Promise.race([loss.promise, late.promise]);
+      clearTimeout(timer);
+      return lost;
+    },
   });
   // The runtime destroys its device with its last session: one stays until the engine is closed.
   await engine.load(await proofGraph());
   await prove(engine);
   const adopted = await device();
-  adopted.lost.then((info) => lost = info.message || info.reason || "no reason given");
+  void adopted.lost.then((info) => {
+    lost = info.message || info.reason || "no reason given";
+    loss.resolve();
+  });
   return engine;
 }
 

@@ -8,7 +8,7 @@ import type { Kernel } from "../../kernels/wgsl/kernel.ts";
 import { UnmaskError } from "../errors.ts";
 import type { Dispatch, Gpu, GpuHoldings, GpuWork } from "./gpu.ts";
 import { exclusive } from "./lock.ts";
-import { type Runtime, runtimeError } from "./ort.ts";
+import { deviceLost, orLoss, type Runtime, runtimeError } from "./ort.ts";
 import { GuardedResident } from "./ort_resident.ts";
 import { toOrt } from "./tensors.ts";
 import type { HostTensor, ResidentTensor } from "./types.ts";
@@ -66,12 +66,12 @@ export class WebGpuKernels implements Gpu {
         words = this.#submit(gpu, work);
       } catch (cause) {
         await gpu.popErrorScope();
-        throw failed(work, cause);
+        throw await orLoss(this.#runtime, failed(work, cause));
       }
+      const outcome = await words.then((words) => ({ words }), (cause: unknown) => ({ cause }));
       const refusal = await gpu.popErrorScope();
-      if (refusal === null) return await words.catch((cause) => Promise.reject(failed(work, cause)));
-      await words.catch(() => undefined);
-      throw failed(work, refusal);
+      if (refusal === null && "words" in outcome) return outcome.words;
+      throw await orLoss(this.#runtime, failed(work, refusal ?? ("cause" in outcome ? outcome.cause : undefined)));
     });
   }
 
@@ -178,13 +178,7 @@ export class WebGpuKernels implements Gpu {
 
   #checkLost(): void {
     const lost = this.#runtime.lost?.();
-    if (lost === undefined) return;
-    throw new UnmaskError({
-      code: "gpu_device_lost",
-      message: `the GPU device is gone: ${lost}`,
-      fix: "restart the worker; its runs go on from their last record",
-      status: 503,
-    });
+    if (lost !== undefined) throw deviceLost(lost);
   }
 }
 

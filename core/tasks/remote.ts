@@ -5,18 +5,23 @@
  * @module
  */
 import type { UnmaskError } from "../errors.ts";
-import { openThread, type Thread } from "../engine/thread.ts";
 import type { Picture } from "../model/types.ts";
+import { FOLDS, type TaskName } from "./all_tasks.ts";
 import type { DrawResult } from "./draw.ts";
 import { type DrawInput, parseDrawInput } from "./draw_input.ts";
 import { type DrawState, foldDraw } from "./draw_state.ts";
-import type { LoadOptions, ModelInfo, ThreadCalls } from "./thread_handlers.ts";
+import type { LoadOptions, ModelInfo } from "./thread_handlers.ts";
+import { type InferenceThread, ThreadKeeper } from "./thread_keeper.ts";
 import type { Delta } from "./task.ts";
 import { Semaphore } from "./turns.ts";
 
 export interface InferenceOptions extends LoadOptions {
   /** Draws whose prompts are in memory at once; more wait. @default {4} */
   readonly slots?: number;
+  /** Told when the thread or its GPU was lost and another thread goes on. @default a line on stderr */
+  readonly onRestart?: (reason: UnmaskError) => void;
+  /** The thread's module, for tests. @default the inference thread's own */
+  readonly entry?: URL;
 }
 
 export interface DrawCallOptions {
@@ -37,12 +42,21 @@ export interface FinishedDraw extends DrawResult {
   readonly seconds: number;
 }
 
-/** A draw step by step, for whoever keeps its state; takes its turns with all other draws. */
+/**
+ * A run of a task step by step, for whoever keeps its state; takes its turns with all others. The types of states and
+ * results are the caller's word: they follow from the task.
+ */
 export interface RemoteSteps {
-  /** @throws {UnmaskError} what the task's `start` refuses */
-  start(input: DrawInput): Promise<DrawState>;
-  open(state: DrawState): Promise<{ step(): Promise<Delta | null>; close(): Promise<void> }>;
-  result(state: DrawState): Promise<DrawResult>;
+  /**
+   * @param input pictures as their files' bytes
+   * @param task @default {"draw"}
+   * @throws {UnmaskError} `task_not_supported`, what the task's `start` refuses
+   */
+  start<State = DrawState>(input: unknown, task?: TaskName): Promise<State>;
+  open(state: unknown, task?: TaskName): Promise<{ step(): Promise<Delta | null>; close(): Promise<void> }>;
+  result<Result = DrawResult>(state: unknown, task?: TaskName): Promise<Result>;
+  /** Of a task that fills text: what will not change any more. */
+  text?(state: unknown, task: TaskName): Promise<string>;
   decode(ids: Uint16Array): Promise<Picture>;
   /** See core/model/mean_code.ts. */
   meanCode(): Promise<number>;
@@ -72,65 +86,59 @@ export interface RemoteInference {
  *
  * @throws {UnmaskError} `thread_start_failed`, and what engine and model folder refuse
  */
-export async function openInference({ slots = 4, ...load }: InferenceOptions): Promise<RemoteInference> {
-  const thread = await openThread<ThreadCalls>(new URL("./thread_entry.ts", import.meta.url), {
-    name: "inference",
-    // It reads weights and loads runtimes; it writes nothing, starts nothing and opens no port.
-    permissions: { read: "inherit", ffi: "inherit", env: "inherit", sys: "inherit" },
-  });
-  try {
-    return new Remote(thread, await thread.call("load", load), slots);
-  } catch (error) {
-    await thread.close();
-    throw error;
-  }
+export async function openInference(options: InferenceOptions): Promise<RemoteInference> {
+  const { slots = 4, onRestart = tellRestart, entry = ENTRY, ...load } = options;
+  return new Remote(await ThreadKeeper.open({ load, entry, onRestart }), slots);
+}
+
+const ENTRY = new URL("./thread_entry.ts", import.meta.url);
+
+function tellRestart({ code, message }: UnmaskError): void {
+  console.error(JSON.stringify({ level: "error", event: "inference_restarted", code, message }));
 }
 
 class Remote implements RemoteInference {
-  #info: ModelInfo;
-  readonly #thread: Thread<ThreadCalls>;
+  readonly #keeper: ThreadKeeper;
+  /** As of the last draw that finished. */
+  #loaded: ModelInfo["loaded"];
   readonly #slots: Semaphore;
   /** One step at a time; whoever wants another goes to the end of the queue. */
   readonly #turn = new Semaphore(1);
 
-  constructor(thread: Thread<ThreadCalls>, info: ModelInfo, slots: number) {
-    this.#thread = thread;
-    this.#info = info;
+  constructor(keeper: ThreadKeeper, slots: number) {
+    this.#keeper = keeper;
+    this.#loaded = keeper.info.loaded;
     this.#slots = new Semaphore(slots);
   }
 
   readonly steps: RemoteSteps = {
-    start: (input) => this.#thread.call("start", input),
-    open: async (state) => {
-      const stepper = await this.#turn.hold(() => this.#thread.call("open", state));
-      return {
-        step: () => this.#turn.hold(() => this.#thread.call("step", stepper)),
-        // A dead thread has nothing left to close.
-        close: () => this.#thread.call("close", stepper).catch(() => undefined),
-      };
+    start: async <State>(input: unknown, task?: TaskName) =>
+      await this.#keeper.use((thread) => thread.call("start", input, task)) as State,
+    open: async (state, task = "draw") => {
+      const stepper = new RemoteStepper(this.#keeper, state, task);
+      await this.#turn.hold(() => stepper.open());
+      return { step: () => this.#turn.hold(() => stepper.step()), close: () => stepper.close() };
     },
-    result: async (state) => {
-      const result = await this.#turn.hold(() => this.#thread.call("result", state));
-      this.#info = { ...this.#info, loaded: await this.#thread.call("loaded") };
-      return result;
-    },
-    decode: (ids) => this.#turn.hold(() => this.#thread.call("decode", ids)),
-    meanCode: () => this.#thread.call("meanCode"),
+    result: async <Result>(state: unknown, task?: TaskName) =>
+      await this.#turn.hold(() => this.#result(state, task)) as Result,
+    text: (state, task) => this.#keeper.use((thread) => thread.call("text", state, task)),
+    decode: (ids) => this.#turn.hold(() => this.#keeper.use((thread) => thread.call("decode", ids))),
+    meanCode: () => this.#keeper.use((thread) => thread.call("meanCode")),
   };
 
   get info(): ModelInfo {
-    return this.#info;
+    return { ...this.#keeper.info, loaded: this.#loaded };
   }
 
   get death(): UnmaskError | undefined {
-    return this.#thread.death;
+    return this.#keeper.death;
   }
 
   async draw(input: DrawInput, options: DrawCallOptions = {}): Promise<FinishedDraw> {
     const request = parseDrawInput(input);
     options.signal?.throwIfAborted();
     // Refusals come at once, not after a wait for a slot.
-    const state = await this.#thread.call("start", request);
+    const state = await this.#keeper.use((thread) => thread.call("start", request)) as DrawState;
     return await this.#slots.hold(() => this.#run(state, options), options.signal);
   }
 
@@ -144,25 +152,70 @@ class Remote implements RemoteInference {
         return value;
       }, signal);
     let state = from;
-    const stepper = await inTurn(() => this.#thread.call("open", state));
+    const stepper = new RemoteStepper(this.#keeper, state, "draw");
+    await inTurn(() => stepper.open());
     try {
       while (state.counts.length > 0) {
-        const delta = await inTurn(() => this.#thread.call("step", stepper));
+        const delta = await inTurn(() => stepper.step());
         if (delta === null) throw new Error("the stepper ended before its state");
         state = foldDraw(state, delta);
         onStep?.(state.step, state.step + state.counts.length);
       }
     } finally {
-      // A dead thread has nothing left to close.
-      await this.#thread.call("close", stepper).catch(() => undefined);
+      await stepper.close();
     }
-    const result = await inTurn(() => this.#thread.call("result", state));
-    this.#info = { ...this.#info, loaded: await this.#thread.call("loaded") };
+    const result = await inTurn(() => this.#result(state)) as DrawResult;
     const { seed, steps, guidance, order } = result.settings;
     return { ...result, seed, steps, guidance, order, seconds: milliseconds / 1000 };
   }
 
+  async #result(state: unknown, task?: TaskName): Promise<unknown> {
+    return await this.#keeper.use(async (thread) => {
+      const result = await thread.call("result", state, task);
+      this.#loaded = await thread.call("loaded");
+      return result;
+    });
+  }
+
   async close(): Promise<void> {
-    await this.#thread.close();
+    await this.#keeper.close();
+  }
+}
+
+/** A stepper in the thread; where that is gone, another one in the next thread from the state that was reached. */
+class RemoteStepper {
+  readonly #keeper: ThreadKeeper;
+  #state: unknown;
+  readonly #task: TaskName;
+  #open: { readonly thread: InferenceThread; readonly id: number } | undefined;
+
+  constructor(keeper: ThreadKeeper, state: unknown, task: TaskName) {
+    this.#keeper = keeper;
+    this.#state = state;
+    this.#task = task;
+  }
+
+  async open(): Promise<void> {
+    await this.#keeper.use((thread) => this.#in(thread));
+  }
+
+  async step(): Promise<Delta | null> {
+    return await this.#keeper.use(async (thread) => {
+      const delta = await thread.call("step", await this.#in(thread));
+      if (delta !== null) this.#state = FOLDS[this.#task](this.#state, delta);
+      return delta;
+    });
+  }
+
+  async close(): Promise<void> {
+    const open = this.#open;
+    this.#open = undefined;
+    // A dead thread has nothing left to close.
+    await open?.thread.call("close", open.id).catch(() => undefined);
+  }
+
+  async #in(thread: InferenceThread): Promise<number> {
+    if (this.#open?.thread !== thread) this.#open = { thread, id: await thread.call("open", this.#state, this.#task) };
+    return this.#open.id;
   }
 }
