@@ -6,6 +6,7 @@
 import { Hono } from "hono";
 import { cors } from "hono/cors";
 import type { RemoteInference } from "../core/tasks/remote.ts";
+import type { EdgeApp } from "./edge.ts";
 import { access, type AccessOptions } from "./middleware/access.ts";
 import { methodNotAllowed, onError, onNotFound } from "./middleware/errors.ts";
 import { securityHeaders } from "./middleware/headers.ts";
@@ -85,19 +86,29 @@ function guard(app: Hono<Environment>, options: NonNullable<AppOptions["access"]
   app.use(rateLimit(rate));
 }
 
-let own: Promise<Hono<Environment>> | undefined;
+let own: Promise<EdgeApp> | undefined;
 
 /** The app of this process's environment; see edge.ts. */
-function ownApp(): Promise<Hono<Environment>> {
+function ownApp(): Promise<EdgeApp> {
   own ??= import("./edge.ts").then(({ edgeApp, edgeSettings, environment }) => edgeApp(edgeSettings(environment)));
   return own;
 }
+
+/** A stopping process hands its runs back first; a second signal does not wait. */
+async function stop(): Promise<void> {
+  for (const signal of SIGNALS) Deno.removeSignalListener(signal, stop);
+  await own?.then((app) => app.close()).catch((error: unknown) => console.error(String(error)));
+  Deno.exit(0);
+}
+
+const SIGNALS = ["SIGTERM", "SIGINT"] as const;
 
 /** For `deno serve functions/app.ts`, and whatever else calls a default export's `fetch`. */
 export default {
   // Opens the model or the store before the first request.
   onListen: (address) => {
-    if ("port" in address) console.error(`listening on http://${address.hostname}:${address.port}`);
+    if (address.transport === "tcp") console.error(`listening on http://${address.hostname}:${address.port}`);
+    for (const signal of SIGNALS) Deno.addSignalListener(signal, stop);
     ownApp().catch((error: unknown) => console.error(String(error)));
   },
   fetch: async (request: Request): Promise<Response> => await (await ownApp()).fetch(request),

@@ -56,10 +56,19 @@ export function environment(name: string): string | undefined {
   return state === "granted" ? Deno.env.get(name) : undefined;
 }
 
-/** @throws {UnmaskError} as {@linkcode edgeSettings}; a model or store that does not open is told by each route */
-export function edgeApp(settings: EdgeSettings): ReturnType<typeof createApp> {
+export interface EdgeApp {
+  readonly fetch: (request: Request) => Response | Promise<Response>;
+  /** The step at work ends, runs are saved and handed back, streams end. */
+  close(): Promise<void>;
+}
+
+/** A model or store that does not open is told by each route. */
+export function edgeApp(settings: EdgeSettings): EdgeApp {
   const { auth, hosts } = settings;
-  const opened = settings.engine === "none" ? openFrontDoors(settings) : openEngineDoors(settings, settings.engine);
+  const closing = new AbortController();
+  const opened = settings.engine === "none"
+    ? openFrontDoors(settings, closing.signal)
+    : openEngineDoors(settings, settings.engine, closing.signal);
   const { doors, inference } = opened;
   const part = <T>(of: (doors: Doors) => T): Promise<T> => {
     const found = doors.then(of);
@@ -67,47 +76,60 @@ export function edgeApp(settings: EdgeSettings): ReturnType<typeof createApp> {
     found.catch(() => {});
     return found;
   };
-  return createApp({
+  const app = createApp({
     ...(inference === undefined ? {} : { inference }),
     runs: part(({ runs }) => runs),
     hooks: part(({ hooks }) => hooks),
     protocols: part(({ protocols }) => protocols),
     access: { policy: auth, hosts, keys: part(({ keys }) => keys) },
   });
+  return {
+    fetch: (request) => app.fetch(request),
+    async close() {
+      closing.abort();
+      await opened.close();
+    },
+  };
 }
 
 interface Opened {
   readonly doors: Promise<Doors>;
   readonly inference?: NonNullable<AppOptions["inference"]>;
+  close(): Promise<void>;
 }
 
-function openFrontDoors({ store, model, baseUrl }: EdgeSettings): Opened {
-  const doors = import("../core/runs/front.ts")
-    .then(async ({ openFront }) => doorsOf(await openFront({ store }), { model: nameOf(model), baseUrl }));
-  return { doors };
+function openFrontDoors({ store, model, baseUrl }: EdgeSettings, closing: AbortSignal): Opened {
+  const front = import("../core/runs/front.ts").then(({ openFront }) => openFront({ store }));
+  return {
+    doors: front.then((opened) => doorsOf(opened, { model: nameOf(model), baseUrl, closing })),
+    close: () => front.then((opened) => opened.close(), () => {}),
+  };
 }
 
 function openEngineDoors(
   { store, model: modelFolder, baseUrl }: EdgeSettings,
   provider: NonNullable<EngineOptions["provider"]>,
+  closing: AbortSignal,
 ): Opened {
   const inference = import("../core/tasks/remote.ts").then(({ openInference }) =>
     openInference({ modelFolder, provider })
   );
   inference.catch(() => {});
+  const log = (line: unknown) => console.error(JSON.stringify(line));
+  const codec = import("../core/image/codec_thread.ts").then(({ codecThread }) => codecThread());
+  const house = Promise.all([import("../core/runs/house.ts"), codec, inference])
+    .then(([{ openHouse }, { encode }, opened]) => openHouse({ inference: opened, modelFolder, store, encode, log }));
   const open = async () => {
-    const [{ openHouse }, { codecThread }] = await Promise.all([
-      import("../core/runs/house.ts"),
-      import("../core/image/codec_thread.ts"),
-    ]);
-    const { encode, decode } = codecThread();
-    const model = await inference;
-    const log = (line: unknown) => console.error(JSON.stringify(line));
-    const house = await openHouse({ inference: model, modelFolder, store, encode, log });
-    const { model: name, imageSize } = model.info;
-    return doorsOf(house, { model: name, imageSize, baseUrl, encode, decode });
+    const { encode, decode } = await codec;
+    const { model, imageSize } = (await inference).info;
+    return doorsOf(await house, { model, imageSize, baseUrl, encode, decode, closing });
   };
-  return { doors: open(), inference };
+  const close = async () => {
+    await house.then((opened) => opened.close(), () => {});
+    await codec.then((opened) => opened.close());
+    await inference.then((opened) => opened.close(), () => {});
+  };
+  return { doors: open(), inference, close };
 }
 
 function nameOf(model: string): string {
