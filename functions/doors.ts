@@ -11,6 +11,7 @@ import type { House } from "../core/runs/house.ts";
 import type { EncodeOutput } from "../core/runs/step_engine.ts";
 import type { Hook } from "../core/runs/webhooks/inbound.ts";
 import type { HooksDoor } from "./routes/hooks.ts";
+import type { FetchPicture } from "./routes/openai/chat_messages.ts";
 import type { OpenAIDoor } from "./routes/openai/door.ts";
 import type { RunsDoor } from "./routes/runs.ts";
 
@@ -24,6 +25,8 @@ export interface DoorOptions {
   readonly decode?: (bytes: Uint8Array) => Promise<Picture>;
   readonly hooks?: readonly Hook[];
   readonly closing?: AbortSignal;
+  /** Absent: no pictures are fetched from addresses. */
+  readonly fetchPicture?: FetchPicture;
 }
 
 export interface Doors {
@@ -34,7 +37,8 @@ export interface Doors {
 }
 
 export function doorsOf(from: House | Front, options: DoorOptions): Doors {
-  const { model, baseUrl = null, imageSize = null, encode = noCodec, decode = noCodec, hooks = [] } = options;
+  const { model, baseUrl = null, imageSize = null, encode = noCodec, decode = noCodec, hooks = [], fetchPicture } =
+    options;
   const { runs, links, keys } = from;
   const house = "worker" in from ? from : null;
   const engine = house?.engine ?? null;
@@ -49,6 +53,7 @@ export function doorsOf(from: House | Front, options: DoorOptions): Doors {
       links,
       model,
       baseUrl,
+      ...(fetchPicture === undefined ? {} : { fetchPicture }),
       ...(house === null ? {} : { busy: () => house.worker.active >= house.worker.slots }),
       ...closing,
     },

@@ -25,6 +25,15 @@ export function rgbaOnWhite(rgba: Uint8Array): Uint8Array {
   return rgb;
 }
 
+/** RGBA to RGB that is white where it was at least half transparent, black elsewhere. */
+export function clearIsLight(rgba: Uint8Array): Uint8Array {
+  const rgb = new Uint8Array((rgba.length / 4) * 3);
+  for (let from = 3, to = 0; from < rgba.length; from += 4, to += 3) {
+    if ((rgba[from] ?? 255) < 128) rgb.fill(255, to, to + 3);
+  }
+  return rgb;
+}
+
 export function greyToRgb(grey: Uint8Array): Uint8Array {
   const rgb = new Uint8Array(grey.length * 3);
   grey.forEach((value, i) => rgb.fill(value, 3 * i, 3 * i + 3));

@@ -13,7 +13,7 @@ import type { Picture } from "../model/types.ts";
 import { readBoundedHeader, unreadable } from "./header.ts";
 import { jpegDecoder, lossyEncoders, pngCodec, pngDecoder } from "./imagescript.ts";
 import { webpDecoder } from "./webp.ts";
-import { cmykToRgb, greyToRgb, rgbaOnWhite, toRgba } from "./channels.ts";
+import { clearIsLight, cmykToRgb, greyToRgb, rgbaOnWhite, toRgba } from "./channels.ts";
 
 export const OUTPUT_FORMATS = ["png", "jpeg", "webp"] as const;
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
@@ -74,9 +74,34 @@ export async function decodePicture(bytes: Uint8Array, maximumPixels = MAXIMUM_P
   return decoded;
 }
 
-async function decodePng(bytes: Uint8Array): Promise<Picture> {
+/**
+ * A mask's file as a picture: light where it is transparent, dark elsewhere, which is what is to be edited and what is to
+ * stay (OpenAI's masks).
+ *
+ * @throws {UnmaskError} `mask_format_unsupported` (415) for JPEG, which has no transparency; what `decodePicture` throws
+ */
+export async function decodeMask(bytes: Uint8Array, maximumPixels = MAXIMUM_PIXELS): Promise<Picture> {
+  const { format } = readBoundedHeader(bytes, maximumPixels);
+  if (format === "jpeg") {
+    throw new UnmaskError({
+      code: "mask_format_unsupported",
+      message: "a jpeg has no transparency, and a mask is where it is transparent",
+      fix: "send the mask as a PNG with an alpha channel",
+      param: "mask",
+      status: 415,
+    });
+  }
+  const { width, height, framebuffer } = format === "png" ? await rgbaOfPng(bytes) : await rgbaOfWebp(bytes);
+  return { width, height, data: clearIsLight(framebuffer) };
+}
+
+async function rgbaOfPng(bytes: Uint8Array) {
   const decoder = await pngDecoder();
-  const { width, height, framebuffer } = guarded("png", () => decoder.decode(bytes));
+  return guarded("png", () => decoder.decode(bytes));
+}
+
+async function decodePng(bytes: Uint8Array): Promise<Picture> {
+  const { width, height, framebuffer } = await rgbaOfPng(bytes);
   return { width, height, data: rgbaOnWhite(framebuffer) };
 }
 
@@ -96,10 +121,14 @@ async function decodeJpeg(bytes: Uint8Array): Promise<Picture> {
 }
 
 async function decodeWebp(bytes: Uint8Array): Promise<Picture> {
+  const { width, height, framebuffer } = await rgbaOfWebp(bytes);
+  return { width, height, data: rgbaOnWhite(framebuffer) };
+}
+
+async function rgbaOfWebp(bytes: Uint8Array) {
   const decode = await webpDecoder();
   try {
-    const { width, height, framebuffer } = await decode(bytes);
-    return { width, height, data: rgbaOnWhite(framebuffer) };
+    return await decode(bytes);
   } catch (cause) {
     // Also an animation, which is more than one picture.
     throw unreadable("webp", "its data are damaged, cut off, or an animation", cause);

@@ -48,6 +48,8 @@ const outputSchema = z.object({
   image_tokens: count,
   /** Of an answer. */
   text_tokens: count.optional(),
+  /** It was as long as it might be, and not at its end. */
+  truncated: z.boolean().optional(),
 });
 export type RunOutput = z.infer<typeof outputSchema>;
 

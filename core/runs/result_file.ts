@@ -24,7 +24,10 @@ export function countsOf(
   result: StepResult,
 ): Omit<RunOutput, "blob" | "sha256" | "media_type" | "bytes"> {
   const prompt = { prompt_tokens: result.promptTokens, seen_tokens: result.seenTokens ?? 0 };
-  if ("text" in result) return { ...prompt, width: 0, height: 0, image_tokens: 0, text_tokens: result.textTokens };
+  if ("text" in result) {
+    const { textTokens, truncated } = result;
+    return { ...prompt, width: 0, height: 0, image_tokens: 0, text_tokens: textTokens, truncated };
+  }
   const { picture: { width, height }, imageTokens } = result;
   return { ...prompt, width, height, image_tokens: imageTokens };
 }

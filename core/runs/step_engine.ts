@@ -15,7 +15,7 @@ export interface OpenSteps {
 }
 
 /** What a run gives: a picture, or text. */
-export type StepResult = (Omit<PictureResult, "seenTokens"> & Partial<PictureResult>) | TextResult;
+export type StepResult = PictureResult | TextResult;
 
 export interface StepEngine {
   /** See state/fingerprint.ts. */

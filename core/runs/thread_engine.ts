@@ -3,8 +3,7 @@
  *
  * @module
  */
-import type { DrawInput } from "../tasks/draw_input.ts";
-import type { DrawState } from "../tasks/draw_state.ts";
+import type { TaskName, TaskResult } from "../tasks/all_tasks.ts";
 import type { RemoteInference, RemoteSteps } from "../tasks/remote.ts";
 import { fingerprint, weightsHash } from "./state/fingerprint.ts";
 import type { StepEngine } from "./step_engine.ts";
@@ -17,13 +16,13 @@ export async function threadEngine(
 ): Promise<StepEngine> {
   return {
     fingerprint: fingerprint({ weights: await weightsHash(folder), provider, runtime, device, threads }),
-    // The kind of the run parsed the input, and its own codec read the state.
-    start: (_, input) => steps.start(input as DrawInput),
-    open: (_, state) => steps.open(state as DrawState),
-    result: async (_, state) => {
-      const { picture, promptTokens, imageTokens } = await steps.result(state as DrawState);
-      return { picture, promptTokens, imageTokens };
-    },
+    // The kind of the run parsed the input, and its own codec read the state. A name that no task has is refused there.
+    start: (task, input) => steps.start<unknown>(input, task as TaskName),
+    open: (task, state) => steps.open(state, task as TaskName),
+    result: (task, state) => steps.result<TaskResult>(state, task as TaskName),
+    ...(steps.text === undefined
+      ? {}
+      : { text: (task, state) => steps.text?.(state, task as TaskName) ?? Promise.resolve("") }),
     decode: steps.decode,
     meanCode: steps.meanCode,
   };

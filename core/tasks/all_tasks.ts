@@ -11,8 +11,9 @@ import { IMAGE_ID, TOKENS } from "../model/chat_template.ts";
 import type { Model, Picture } from "../model/types.ts";
 import { answerPrompt, type AnswerState, createAnswer, settledAnswer } from "./answer.ts";
 import type { DrawTask } from "./draw.ts";
-import { createEdit, editPromptIds } from "./edit.ts";
-import { createGround, groundPromptIds } from "./ground.ts";
+import { type DrawState, foldDraw } from "./draw_state.ts";
+import { createEdit, type EditDelta, editPromptIds, type EditState } from "./edit.ts";
+import { createGround, type GroundDelta, groundPromptIds, type GroundState } from "./ground.ts";
 import type { Delta, Stepper, Task } from "./task.ts";
 
 export const TASKS = ["draw", "answer", "ground", "edit"] as const;
@@ -21,8 +22,8 @@ export type TaskName = (typeof TASKS)[number];
 /** Of the prompt, as it was tokenized. */
 interface PromptCounts {
   readonly promptTokens: number;
-  /** Those that stand for pictures. */
-  readonly seenTokens: number;
+  /** Those that stand for pictures; absent: none. */
+  readonly seenTokens?: number;
 }
 
 export interface PictureResult extends PromptCounts {
@@ -41,6 +42,8 @@ export interface FoundBox {
 export interface TextResult extends PromptCounts {
   readonly text: string;
   readonly textTokens: number;
+  /** It has no end of its own: it was as long as it might be. */
+  readonly truncated: boolean;
   readonly boxes?: readonly FoundBox[];
 }
 
@@ -62,14 +65,12 @@ export function allTasks(draw: DrawTask): ThreadTasks {
   const ground = createGround();
   const edit = createEdit();
   return {
-    draw: over(draw, async (state, model) => {
-      const { picture, promptTokens, imageTokens } = await draw.result(state, model);
-      return { picture, promptTokens, seenTokens: 0, imageTokens };
-    }),
+    draw: over(draw, draw.result),
     answer: {
       ...over(answer, async (state, model) => {
         const { text, ids } = await answer.result(state, model);
-        return { text, textTokens: ids.length, ...countsOf(answerPrompt(state, model)) };
+        const truncated = ids.length === state.text.settings.length;
+        return { text, truncated, textTokens: ids.length, ...countsOf(answerPrompt(state, model)) };
       }),
       text: (state, model) => settledAnswer(state as AnswerState, model),
     },
@@ -81,7 +82,13 @@ export function allTasks(draw: DrawTask): ThreadTasks {
         loc,
       }));
       const text = boxes.map(({ label, xyxy }) => `${label}: [${xyxy.join(", ")}]`).join("\n");
-      return { text, boxes, textTokens: 4 * boxes.length, ...countsOf(groundPromptIds(state, model)) };
+      return {
+        text,
+        boxes,
+        truncated: false,
+        textTokens: 4 * boxes.length,
+        ...countsOf(groundPromptIds(state, model)),
+      };
     }),
     edit: over(edit, async (state, model) => {
       const { picture, ids } = await edit.result(state, model);
@@ -91,6 +98,14 @@ export function allTasks(draw: DrawTask): ThreadTasks {
     }),
   };
 }
+
+/** How each task's states take up what its steppers find; pure. */
+export const FOLDS: Readonly<Record<TaskName, (state: unknown, delta: Delta) => unknown>> = {
+  draw: (state, delta) => foldDraw(state as DrawState, delta),
+  answer: (state, delta) => createAnswer().fold(state as AnswerState, delta),
+  ground: (state, delta) => createGround().fold(state as GroundState, delta as GroundDelta),
+  edit: (state, delta) => createEdit().fold(state as EditState, delta as EditDelta),
+};
 
 /** What the weights of a folder can do of it. */
 export function tasksFor({ words, sight }: Abilities): readonly TaskName[] {

@@ -9,15 +9,24 @@ import { basename, join, resolve } from "node:path";
 import { openEngine } from "../engine/choose.ts";
 import type { Engine, EngineInfo, Provider } from "../engine/types.ts";
 import { UnmaskError } from "../errors.ts";
+import { abilitiesOf } from "../model/abilities.ts";
 import type { Part } from "../model/layout.ts";
 import { parseLexicon } from "../model/lexicon.ts";
 import { openModel } from "../model/model.ts";
 import { meanCode } from "../model/mean_code.ts";
 import type { LoadedGraph, Model, Picture } from "../model/types.ts";
-import { createDraw, type DrawResult, type DrawTask } from "./draw.ts";
+import {
+  allTasks,
+  refuseTask,
+  type TaskName,
+  type TaskResult,
+  tasksFor,
+  type ThreadTask,
+  type ThreadTasks,
+} from "./all_tasks.ts";
+import { createDraw, type DrawTask } from "./draw.ts";
 import { DRAW_DEFAULTS, parseDrawDefaults } from "./draw_defaults.ts";
-import type { DrawInput } from "./draw_input.ts";
-import type { DrawState } from "./draw_state.ts";
+import { unpackPictures } from "./input_pictures.ts";
 import type { Delta, Stepper } from "./task.ts";
 
 export interface LoadOptions {
@@ -34,6 +43,8 @@ export interface ModelInfo extends EngineInfo {
   readonly imageSize: number;
   /** Graphs in memory and the bytes of their weights. */
   readonly loaded: readonly LoadedGraph[];
+  /** What its weights can do; see core/model/abilities.ts. */
+  readonly tasks: readonly TaskName[];
 }
 
 /** What drawing needs. */
@@ -67,6 +78,7 @@ export async function loadModel({ modelFolder, provider, threads }: LoadOptions)
       model: basename(resolve(modelFolder)),
       imageSize: model.config.nativeResolution,
       loaded: model.loaded,
+      tasks: tasksFor(await abilitiesOf(modelFolder, model.tokenizer)),
     };
     return { engine, model, draw, info };
   } catch (error) {
@@ -81,6 +93,7 @@ export class ThreadHandlers {
   #loaded: Loaded | undefined;
   #steppers = new Map<number, Stepper>();
   #lastId = 0;
+  #tasks: ThreadTasks | undefined;
   #folder = "";
 
   constructor(load: (options: LoadOptions) => Promise<Loaded> = loadModel) {
@@ -94,11 +107,15 @@ export class ThreadHandlers {
       this.#folder = options.modelFolder;
       return this.#loaded.info;
     },
-    /** A run's first state; refuses what the model cannot draw. */
-    start: (input: DrawInput): DrawState => this.#open.draw.start(input, this.#open.model),
+    /** A run's first state; refuses what the model cannot do. Pictures of the input are files' bytes. */
+    start: async (input: unknown, task?: TaskName): Promise<unknown> => {
+      const open = this.#open;
+      const known = this.#task(task);
+      return known.start(await unpackPictures(input), open.model);
+    },
     /** A stepper from any state, by number. */
-    open: async (state: DrawState): Promise<number> => {
-      const stepper = await this.#open.draw.open(state, this.#open.model);
+    open: async (state: unknown, task?: TaskName): Promise<number> => {
+      const stepper = await this.#task(task).open(state, this.#open.model);
       this.#steppers.set(++this.#lastId, stepper);
       return this.#lastId;
     },
@@ -111,7 +128,9 @@ export class ThreadHandlers {
       this.#steppers.get(id)?.close();
       this.#steppers.delete(id);
     },
-    result: (state: DrawState): Promise<DrawResult> => this.#open.draw.result(state, this.#open.model),
+    result: (state: unknown, task?: TaskName): Promise<TaskResult> => this.#task(task).result(state, this.#open.model),
+    /** Of a task that fills text: what will not change any more. */
+    text: (state: unknown, task: TaskName): string => this.#task(task).text?.(state, this.#open.model) ?? "",
     /** VQ ids, none masked, to pixels. */
     decode: (ids: Uint16Array): Promise<Picture> => this.#open.model.decode(ids),
     meanCode: (): Promise<number> => meanCode(this.#folder),
@@ -127,6 +146,13 @@ export class ThreadHandlers {
     await this.#loaded?.engine.close();
     this.#loaded = undefined;
   };
+
+  /** @throws {UnmaskError} `task_unknown`, `task_not_supported` */
+  #task(name: TaskName = "draw"): ThreadTask {
+    const { info, draw } = this.#open;
+    this.#tasks ??= allTasks(draw);
+    return this.#tasks[refuseTask(name, info.tasks, info.model)];
+  }
 
   get #open(): Loaded {
     if (this.#loaded === undefined) throw new RangeError("no model is loaded");

@@ -4,6 +4,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { startCommand } from "../../commands/start.ts";
 import { newSecret } from "../../core/runs/webhooks/endpoint.ts";
 import { createDraw } from "../../core/tasks/draw.ts";
+import type { DrawInput } from "../../core/tasks/draw_input.ts";
+import type { DrawState } from "../../core/tasks/draw_state.ts";
 import type { RemoteInference, RemoteSteps } from "../../core/tasks/remote.ts";
 import { fakeModel } from "../core/tasks/fake_model.ts";
 import { Receiver, verify } from "../core/runs/webhooks/receiver.ts";
@@ -22,15 +24,15 @@ function stepping(): RemoteInference {
   const model = fakeModel();
   const task = createDraw();
   const steps = {
-    start: (input) => Promise.resolve().then(() => task.start(input, model)),
-    open: async (state) => {
+    start: (input: DrawInput) => Promise.resolve().then(() => task.start(input, model)),
+    open: async (state: DrawState) => {
       const stepper = await task.open(state, model);
       return { step: () => stepper.step(), close: () => Promise.resolve(stepper.close()) };
     },
-    result: (state) => task.result(state, model),
-    decode: (ids) => model.decode(ids),
+    result: (state: DrawState) => task.result(state, model),
+    decode: (ids: Uint16Array) => model.decode(ids),
     meanCode: () => Promise.resolve(0),
-  } as RemoteSteps;
+  } as unknown as RemoteSteps;
   return { ...double(), steps };
 }
 

@@ -21,6 +21,8 @@ import { choose, DRAW_DEFAULTS } from "../../core/tasks/draw_defaults.ts";
 import { type DrawInput, parseDrawInput } from "../../core/tasks/draw_input.ts";
 import { refuseSize } from "../../core/tasks/draw_refusals.ts";
 import { type DrawState, foldDraw } from "../../core/tasks/draw_state.ts";
+import type { DrawResult } from "../../core/tasks/draw.ts";
+import type { Delta } from "../../core/tasks/task.ts";
 import type { RemoteInference, RemoteSteps } from "../../core/tasks/remote.ts";
 import { maskedPositions, maskedSequence } from "../../core/tasks/sequence.ts";
 import type { Limits } from "../../functions/middleware/limits.ts";
@@ -40,6 +42,7 @@ export const INFO: RemoteInference["info"] = {
   model: "scenes",
   imageSize: 256,
   loaded: [{ graph: "prompt", bytes: 300 }, { graph: "draw_prefix", bytes: 4000 }],
+  tasks: ["draw"],
 };
 
 /** The part of a model that the refusal of a size looks at. */
@@ -52,6 +55,13 @@ export interface Seen {
   readonly requests: DrawInput[];
   steps: number;
   finished: number;
+}
+
+/** Steps of draws; what a double can do. */
+interface DrawSteps extends Pick<RemoteSteps, "decode" | "meanCode"> {
+  start(input: DrawInput): Promise<DrawState>;
+  open(state: DrawState): Promise<{ step(): Promise<Delta | null>; close(): Promise<void> }>;
+  result(state: DrawState): Promise<DrawResult>;
 }
 
 export interface Double extends RemoteInference {
@@ -78,7 +88,7 @@ export function double(options: { readonly stepMilliseconds?: number; readonly f
       close: () => Promise.resolve(),
     };
   };
-  const steps: RemoteSteps = {
+  const steps: DrawSteps = {
     start: (input) => Promise.resolve().then(() => start(input, options.fail)),
     open(from) {
       seen.requests.push(requestOf(from));
@@ -99,7 +109,7 @@ export function double(options: { readonly stepMilliseconds?: number; readonly f
   return {
     info: INFO,
     seen,
-    steps,
+    steps: steps as unknown as RemoteSteps,
     async draw(input, { signal, onStep } = {}) {
       const request = parseDrawInput(input);
       seen.requests.push(request);
@@ -158,9 +168,9 @@ export async function houseWith(inference: Double, admission: AdmissionOptions =
   const { steps } = inference;
   const engine: StepEngine = {
     fingerprint: "double",
-    start: (_, input) => steps.start(input as DrawInput),
-    open: (_, state) => steps.open(state as DrawState),
-    result: (_, state) => steps.result(state as DrawState),
+    start: (_, input) => steps.start(input),
+    open: (_, state) => steps.open(state),
+    result: (_, state) => steps.result(state),
     decode: steps.decode,
     meanCode: steps.meanCode,
   };

@@ -3,6 +3,10 @@
  *
  * @module
  */
+import { answerKind } from "./answer_kind.ts";
 import { drawKind } from "./draw_kind.ts";
+import { editKind } from "./edit_kind.ts";
+import { groundKind } from "./ground_kind.ts";
+import type { Kind } from "./kind.ts";
 
-export const KINDS = [drawKind];
+export const KINDS: readonly Kind[] = [drawKind, answerKind, groundKind, editKind];

@@ -7,8 +7,7 @@ import { createHash } from "node:crypto";
 import type { Context } from "hono";
 import { UnmaskError } from "../../../core/errors.ts";
 import type { RunRecord } from "../../../core/runs/record.ts";
-import type { CreateRequest } from "../../../core/runs/run_request.ts";
-import type { Accepted } from "../../../core/runs/service.ts";
+import type { Accepted, RunRequest } from "../../../core/runs/service.ts";
 import type { EncodeOutput, StepEngine } from "../../../core/runs/step_engine.ts";
 import { idempotencyKeyOf } from "../../middleware/idempotency.ts";
 import type { Limits } from "../../middleware/limits.ts";
@@ -17,12 +16,15 @@ import { preference } from "../../middleware/prefer.ts";
 import type { Environment } from "../../middleware/request_id.ts";
 import type { ProtocolDoor } from "../protocol_door.ts";
 import type { Readiness } from "../readiness.ts";
+import type { FetchPicture } from "./chat_messages.ts";
 import { settled } from "../waiting.ts";
 
 export interface OpenAIDoor extends ProtocolDoor {
   /** Makes previews; null on a front that computes nothing. */
   readonly engine: StepEngine | null;
   readonly encode: EncodeOutput;
+  /** Fetches pictures that clients name by address; absent: none are fetched. */
+  readonly fetchPicture?: FetchPicture;
 }
 
 /** What every handler is given. */
@@ -44,7 +46,7 @@ export interface Asked {
 export async function ask(
   context: Context<Environment>,
   { runs }: OpenAIDoor,
-  requests: readonly CreateRequest[],
+  requests: readonly RunRequest[],
 ): Promise<Asked> {
   const owner = ownerOf(context);
   const { keep } = preference(context.req.header("prefer"));

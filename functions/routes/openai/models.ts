@@ -40,7 +40,7 @@ function cardOf({ model, runs }: OpenAIDoor, readiness: Readiness) {
     created: Math.floor(readiness.report().startedAt / 1000),
     owned_by: "unmask",
     unmask: {
-      tasks: runs.kinds.map(({ name }) => name),
+      tasks: info?.tasks ?? runs.kinds.map(({ name }) => name),
       image_size: info?.imageSize ?? null,
     },
   };

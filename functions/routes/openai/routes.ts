@@ -7,7 +7,9 @@ import { type Context, Hono } from "hono";
 import { methodNotAllowed } from "../../middleware/errors.ts";
 import type { Limits } from "../../middleware/limits.ts";
 import type { Environment } from "../../middleware/request_id.ts";
+import { completeChat } from "./chat.ts";
 import type { OpenAIDoor, OpenAIRoute } from "./door.ts";
+import { editImages } from "./edits.ts";
 import { generateImages } from "./images.ts";
 import type { Readiness } from "../readiness.ts";
 import { listModels, showModel } from "./models.ts";
@@ -16,6 +18,8 @@ type Handler = (context: Context<Environment>, route: OpenAIRoute) => Promise<Re
 
 const ROUTES: readonly (readonly [method: "GET" | "POST", path: string, handler: Handler])[] = [
   ["POST", "/v1/images/generations", generateImages],
+  ["POST", "/v1/images/edits", editImages],
+  ["POST", "/v1/chat/completions", completeChat],
   ["GET", "/v1/models", listModels],
   ["GET", "/v1/models/:id", showModel],
 ];

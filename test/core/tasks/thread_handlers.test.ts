@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { createDraw } from "../../../core/tasks/draw.ts";
+import type { DrawState } from "../../../core/tasks/draw_state.ts";
 import { runHere } from "../../../core/tasks/run_here.ts";
 import { type Loaded, loadModel, ThreadHandlers } from "../../../core/tasks/thread_handlers.ts";
 import { type FakeModel, fakeModel } from "./fake_model.ts";
@@ -20,7 +21,7 @@ function handlers() {
     },
     model: { ...model, close: () => Promise.resolve(void closed.push("model")) },
     draw: createDraw(),
-    info: { ...model.info, model: "fake", imageSize: 128, loaded: [] },
+    info: { ...model.info, model: "fake", imageSize: 128, loaded: [], tasks: ["draw"] },
   };
   return { thread: new ThreadHandlers(() => Promise.resolve(loaded)), model, closed };
 }
@@ -30,7 +31,7 @@ test("start, open, step, fold here, result: as in one thread; steppers of severa
   await thread.calls.load({ modelFolder: "any" });
   const draw = createDraw();
   const runs = await Promise.all([1, 2].map(async (seed) => {
-    const state = thread.calls.start({ ...input, seed });
+    const state = await thread.calls.start({ ...input, seed }) as DrawState;
     return { seed, state, id: await thread.calls.open(state) };
   }));
   for (let step = 0; step < 5; step++) {
@@ -52,18 +53,18 @@ test("start, open, step, fold here, result: as in one thread; steppers of severa
 test("shutting down closes open steppers, then the model, then the engine", async () => {
   const { thread, model, closed } = handlers();
   await thread.calls.load({ modelFolder: "any" });
-  const id = await thread.calls.open(thread.calls.start(input));
+  const id = await thread.calls.open(await thread.calls.start(input));
   await thread.calls.step(id);
   expect(model.open()).toBe(1);
   await thread.shutDown();
   expect(model.open()).toBe(0);
   expect(closed).toEqual(["model", "engine"]);
-  expect(() => thread.calls.start(input)).toThrow("no model is loaded");
+  await expect(thread.calls.start(input)).rejects.toThrow("no model is loaded");
 });
 
 test("a thread has one model", async () => {
   const { thread } = handlers();
-  expect(() => thread.calls.start(input)).toThrow("no model is loaded");
+  await expect(thread.calls.start(input)).rejects.toThrow("no model is loaded");
   await thread.calls.load({ modelFolder: "any" });
   await expect(thread.calls.load({ modelFolder: "any" })).rejects.toThrow(RangeError);
 });
@@ -76,4 +77,17 @@ test("broken small files of a model folder are named before anything is loaded",
   await expect(loadModel({ modelFolder: folder })).rejects.toMatchObject({ code: "generation_invalid" });
   await writeFile(join(folder, "lexicon.json"), "[]");
   await expect(loadModel({ modelFolder: folder })).rejects.toMatchObject({ code: "lexicon_invalid" });
+});
+
+test("a task that the weights cannot do is refused by name, and so is one that nobody knows", async () => {
+  const { thread } = handlers();
+  await thread.calls.load({ modelFolder: "any" });
+  for (const task of ["answer", "ground", "edit"] as const) {
+    await expect(thread.calls.start({ question: "what" }, task)).rejects.toMatchObject({
+      code: "task_not_supported",
+      message: expect.stringContaining(`cannot ${task}`),
+      status: 400,
+    });
+  }
+  await expect(thread.calls.start({}, "sing" as "draw")).rejects.toMatchObject({ code: "task_unknown" });
 });
