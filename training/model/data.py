@@ -12,7 +12,11 @@ from codes import CodeTable  # noqa: E402
 from scenes import KINDS, World  # noqa: E402
 from templates import draw_prompt_ids, micro_string, unconditional_ids  # noqa: E402
 
-SHARES = {"single_object": 0.06, "two_object": 0.14, "counting": 0.20, "colors": 0.10, "position": 0.28, "color_attr": 0.22}
+SHARES = {"single_object": 0.05, "two_object": 0.12, "counting": 0.24, "colors": 0.08, "position": 0.27, "color_attr": 0.24}
+CLASSES = len(World().names)
+# What a caption says of a thing: nothing, its side (left, right, above, below), its count (2-4) or its colour (1-10).
+SIDES = {"left of": (1, 2), "right of": (2, 1), "above": (3, 4), "below": (4, 3)}
+SAID = 18
 
 
 class Draws:
@@ -23,13 +27,37 @@ class Draws:
         self.shares = np.array([SHARES[k] for k in KINDS])
         self.luminance = [sum(w * v for w, v in zip((0.2126, 0.7152, 0.0722), rgb)) / 255 for rgb in self.world.grounds]
 
-    def batch(self, step, prompts, group, background=0.1, objects=0.4):
+    def layout(self, scene):
+        """int64 [64]: 0 or 1 + class of the thing whose box holds the 32-px cell (one gen token)."""
+        out = np.zeros((8, 8), np.int64)
+        for thing in scene.things:
+            out[thing.y // 32: (thing.y + thing.size) // 32, thing.x // 32: (thing.x + thing.size) // 32] = 1 + thing.cls
+        return out.flatten()
+
+    def told(self, ids, kind, caption, things):
+        """(place of the name's last token, what the caption says of the thing) for each name in a prompt."""
+        for index, thing in enumerate(things[:1] if kind == "counting" else things):
+            name = self.world.data["classes"][thing.cls]["plural"] if kind == "counting" else self.world.names[thing.cls]
+            tokens = self.tokenizer.encode(" " + name, add_special_tokens=False).ids
+            at = next((i for i in range(len(ids) - len(tokens), -1, -1) if ids[i:i + len(tokens)] == tokens), None)
+            if at is None:
+                raise ValueError(f"{name!r} is not in the prompt {caption!r}")
+            what = 0
+            if kind == "position":
+                what = next(s for r, s in SIDES.items() if f" {r} " in caption)[index]
+            elif kind == "counting":
+                what = 3 + len(things)
+            elif thing.color:
+                what = 7 + thing.color
+            yield at + len(tokens) - 1, what
+
+    def batch(self, step, prompts, group, background=0.1, objects=0.4, blank=0.15):
         """The batch of a step, a function of (seed, step) alone, so that a resumed run sees the same data.
 
-        Returns prompt ids [P, T] and lengths [P], masked ids [P*group, 16, 16], and for the scored positions: cell and
+        Returns the class in each cell (0 = none) [P*group, 64], prompt ids [P, T] and lengths [P], masked ids [P*group, 16, 16], and for the scored positions: cell and
         corner indices, target ids and weights."""
         rng = np.random.default_rng([self.seed, step])
-        rows, grids, cumulative = [], [], np.cumsum(self.shares)
+        rows, grids, layouts, names, said, cumulative = [], [], [], [], [], np.cumsum(self.shares)
         for number in range(prompts):
             kind = KINDS[int(np.searchsorted(cumulative - 1e-9, (number + rng.random()) / prompts))]
             caption, make = self.world.prompt_and_maker(rng, kind)
@@ -42,27 +70,42 @@ class Draws:
                 micro += f"; CONTRAST : {figures.std():.3f}" if rng.random() < 0.5 else ""
                 micro += ";"
             ids = draw_prompt_ids(self.tokenizer, caption, micro)
-            rows.append(unconditional_ids(self.tokenizer, ids) if rng.random() < 0.1 else ids)
+            if rng.random() < 0.1:
+                rows.append(unconditional_ids(self.tokenizer, ids))
+            else:
+                rows.append(ids)
+                for at, what in self.told(ids, kind, caption, scenes[0].things):
+                    names.append((number, at))
+                    said.append(what)
             grids += [self.table.ids(scene) for scene in scenes]
+            layouts += [self.layout(scene) for scene in scenes]
         lengths = np.array([len(r) for r in rows])
-        ids = np.zeros((prompts, lengths.max()), np.int64)
+        ids = np.zeros((prompts, -(-lengths.max() // 32) * 32), np.int64)  # few shapes, for compiled code
         for i, row in enumerate(rows):
             ids[i, :len(row)] = row
         target = np.stack(grids).astype(np.int64)
-        # Cosine policy: mask ratio cos(u pi / 2), at least one position.
+        # Cosine policy: mask ratio cos(u pi / 2), at least one position; some pictures are masked whole, as every drawing
+        # begins, since what goes where is decided there.
         ratio = np.cos(rng.random(len(target)) * np.pi / 2) * (1 - 1e-3) + 1e-3
+        ratio[rng.random(len(target)) < blank] = 1.0
         noise = rng.random(target.shape)
         masked = noise < np.maximum(ratio, noise.reshape(len(target), -1).min(1) + 1e-9)[:, None, None]
         # The ground fills most of a picture: score a share of it (and a larger one of the objects), weighted back.
+        # Nearly all there is to learn is in pictures that are mostly masked: the others are scored more thinly.
         ground = target < 8
-        scored = masked & (rng.random(target.shape) < np.where(ground, background, objects))
+        thin = np.where(ratio < 0.8, 0.4, 1.0)[:, None, None]
+        share = np.where(ground, background, objects) * thin
+        scored = masked & (rng.random(target.shape) < share)
         n, y, x = np.nonzero(scored)
+        names = np.array(names).reshape(-1, 2)
         return {
+            "name": torch.from_numpy(names[:, 0] * ids.shape[1] + names[:, 1]), "said": torch.tensor(said, dtype=torch.long),
             "prompt": torch.from_numpy(ids), "lengths": torch.from_numpy(lengths),
             "masked": torch.from_numpy(np.where(masked, -1, target)),
             "cell": torch.from_numpy(n * 64 + (y // 2) * 8 + x // 2),
             "corner": torch.from_numpy((y % 2) * 2 + x % 2),
             "target": torch.from_numpy(target[n, y, x]),
-            "weight": torch.from_numpy(np.where(ground[n, y, x], 1 / background, 1 / objects)).float(),
+            "weight": torch.from_numpy(1 / share[n, y, x]).float(),
+            "things": torch.from_numpy(np.stack(layouts)),
             "ratio": torch.from_numpy(ratio[n]).float(),
         }

@@ -13,8 +13,9 @@ import torch.nn.functional as F
 
 def rms(x, weight, eps, divisor=None):
     """RMSNorm; `divisor` replaces the width (the ln_f rule: gen states count as zero-padded d_model vectors)."""
-    mean = x.pow(2).sum(-1, keepdim=True) / (divisor or x.shape[-1])
-    return x * torch.rsqrt(mean + eps) * weight
+    wide = x.float()  # normalised in fp32, then back to the dtype of the stream (facts 1.2)
+    mean = (wide * wide).sum(-1, keepdim=True) / (divisor or x.shape[-1])
+    return (wide * torch.rsqrt(mean + eps) * weight).to(x.dtype)
 
 
 class Weight(nn.Module):
@@ -110,7 +111,8 @@ class Network(nn.Module):
         e = rms(table, self.gen_embedding[1].weight, 1e-6) @ self.gen_embedding[2].weight.T
         n = rms(e, self.downsample_gen.downsample.norm.weight, 1e-6)
         conv = self.downsample_gen.downsample.conv.weight  # [out, in, kh, kw]
-        return torch.stack([n @ conv[:, :, a, b].T for a in (0, 1) for b in (0, 1)])
+        # fp32, since the gradient of the mask's row is a sum of thousands.
+        return torch.stack([n @ conv[:, :, a, b].T for a in (0, 1) for b in (0, 1)]).float()
 
     def gen_tokens(self, ids, table):
         """ids [B, n, n] -> [B, cells, g]."""
@@ -121,6 +123,10 @@ class Network(nn.Module):
 
     def heads(self, g, cell, corner, head):
         """Gen states [N, cells, g] -> logits at (row, cell, corner) triples: `cell` [K] indexes N*cells, `corner` [K]."""
+        return self.before_head(g, cell, corner) @ head.T
+
+    def before_head(self, g, cell, corner):
+        """As `heads`, up to its last product: [K, g]."""
         c = self.c
         h = rms(g, self.transformer.ln_f.weight[:c["d_model_gen"]], c["rms_norm_eps"], c["d_model"])
         h = rms(h, self.upsample_gen.upsample.norm.weight, 1e-6).flatten(0, 1)[cell]
@@ -133,7 +139,7 @@ class Network(nn.Module):
         u = rms(u @ self.gen_predictor[0].weight.T, self.gen_predictor[1].weight, 1e-6)
         back = torch.empty_like(order)
         back[order] = torch.arange(len(order))
-        return u[back] @ head.T  # sorted back before the wide product, whose rows are expensive to move
+        return u[back]  # sorted back before the wide product, whose rows are expensive to move
 
     # ---- the two branches -----------------------------------------------------------------------------------------
     def split_heads(self, x):
@@ -141,15 +147,21 @@ class Network(nn.Module):
 
     def prompt(self, ids, lengths):
         """Right-padded prompt ids [P, T] -> per joint layer rotated (k, v) [P, heads, T, head], and the key bias."""
+        return self.prompt_and_hidden(ids, lengths)[:2]
+
+    def prompt_and_hidden(self, ids, lengths):
+        """As `prompt`, with the und states [P, T, d_model] that enter the last two joint layers."""
         c = self.c
         joint = c["dual_tower_layers"] + 1
         head = c["d_model"] // c["n_heads"]
         cos, sin = rope_table(torch.arange(ids.shape[1]), head, c["rope_theta"])
         bias = torch.zeros(ids.shape).masked_fill_(torch.arange(ids.shape[1]) >= lengths[:, None], -1e9)
         bias = bias[:, None, None, :]
-        x, out = F.embedding(ids, self.transformer.wte.weight), []
+        x, out, hidden = F.embedding(ids, self.transformer.wte.weight), [], []
         for index in range(joint):
             b = self.transformer.blocks[index]
+            if index >= joint - 2:
+                hidden.append(x)
             h = rms(x, b.attn_norm.weight, c["rms_norm_eps"])
             last = index == joint - 1  # only keys and values of the last joint layer are ever read
             w = [b.k_proj.weight, b.v_proj.weight] + ([] if last else [b.q_proj.weight * head ** -0.5])
@@ -163,10 +175,14 @@ class Network(nn.Module):
             h = rms(x, b.ff_norm.weight, c["rms_norm_eps"])
             gate, up = (h @ torch.cat([b.ff_proj.weight, b.up_proj.weight]).T).chunk(2, -1)
             x = x + (F.silu(gate) * up) @ b.ff_out.weight.T
-        return out, bias
+        return out, bias, hidden
 
     def gen(self, x, cache, bias, lengths, group):
         """Gen tokens [P*group, cells, g] after prompts of `lengths` -> states [P*group, cells, g]."""
+        return self.gen_and_middle(x, cache, bias, lengths, group)[0]
+
+    def gen_and_middle(self, x, cache, bias, lengths, group):
+        """As `gen`, with the states that leave the last joint layer as well."""
         c = self.c
         n, cells, g = x.shape
         heads, head = c["n_heads"], c["d_model"] // c["n_heads"]
@@ -194,4 +210,6 @@ class Network(nn.Module):
             h = rms(x, b.ff_norm_vision.weight, c["rms_norm_eps"])
             gate, up = (h @ torch.cat([b.ff_proj_vision.weight, b.up_proj_vision.weight]).T).chunk(2, -1)
             x = x + (F.silu(gate) * up) @ b.ff_out_vision.weight.T
-        return x
+            if index == len(cache) - 1:
+                middle = x
+        return x, middle

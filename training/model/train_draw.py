@@ -19,12 +19,14 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "common")]
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+import torch._inductor.config  # noqa: E402
 import torch.multiprocessing as mp  # noqa: E402
 import torch.nn as nn  # noqa: E402
 import torch.nn.functional as F  # noqa: E402
 from config import CONFIG  # noqa: E402
-from data import Draws  # noqa: E402
+from data import CLASSES, SAID, Draws  # noqa: E402
 from folder import open_folder  # noqa: E402
+from fused_loss import FusedCrossEntropy  # noqa: E402
 from muon import Muon  # noqa: E402
 from network import Network  # noqa: E402
 from tables import CODES, GROUND_CODES, SHAPES, Factored  # noqa: E402
@@ -33,43 +35,92 @@ from tables import CODES, GROUND_CODES, SHAPES, Factored  # noqa: E402
 class Trainee(nn.Module):
     """The network with its two VQ tables in factored form."""
 
-    def __init__(self, codebook):
+    def __init__(self, codebook, bf16=False):
         super().__init__()
+        self.bf16 = bf16  # matrix products in bf16, weights and sums in fp32: pays off where the CPU has AMX
         self.net = Network(CONFIG)
         g = CONFIG["d_model_gen"]
         self.table = Factored(CODES + 256, g, codebook, 0.5)
         self.head = Factored(CODES, g, codebook, 0.5 / g ** 0.5)
+        # Training only. Where things go is a few nats in a loss of hundreds, and takes words, classes and places at once:
+        # without these probes "left of" was still unused after 600 thousand pictures. One reads which class stands in each
+        # blank cell, from the last layer and the last joint one; one reads from the und states of a thing's name what the
+        # caption says of it (side, count, colour).
+        self.layout = nn.ParameterList([nn.Parameter(torch.zeros(CLASSES + 1, g)) for _ in range(2)])
+        self.said = nn.ParameterList([nn.Parameter(torch.zeros(SAID, CONFIG["d_model"])) for _ in range(2)])
 
+    @torch.no_grad()
     def take(self, folder):
-        """Starts from the shipped weights of a model folder; the optimizers start anew."""
-        network, _, _ = open_folder(folder)
-        self.net.load_state_dict(network.state_dict())
+        """Starts from the weights of a model folder; the optimizers start anew. The folder's model may have fewer
+        layers: theirs are spread over both kinds, joint and split, and the layers between start as identities. Tensors
+        that no stage had trained are stored as zeros; they keep their fresh values here."""
+        network, _, config = open_folder(folder)
+        blocks, old = self.net.transformer.blocks, network.transformer.blocks
+        joint, split = CONFIG["dual_tower_layers"] + 1, CONFIG["n_layers"] - CONFIG["dual_tower_layers"] - 1
+        old_joint = config["dual_tower_layers"] + 1
+        spread = lambda few, many: [round(i * (many - 1) / (few - 1)) for i in range(few)]
+        source = {new: i for i, new in enumerate(spread(old_joint, joint))}
+        source |= {joint + new: old_joint + i for i, new in enumerate(spread(len(old) - old_joint, split))}
+        for index, block in enumerate(blocks):
+            if index in source:
+                for mine, theirs in zip(block.parameters(), old[source[index]].parameters()):
+                    if theirs.any():
+                        mine.copy_(theirs)
+            else:
+                for name in ("attn_out", "ff_out", "ff_out_vision"):
+                    getattr(block, name).weight.zero_()
+        own = dict(self.net.named_parameters())
+        for name, theirs in network.named_parameters():
+            if ".blocks." not in name and theirs.any():
+                own[name].copy_(theirs)
         self.table.take(network.gen_embedding[0].weight)
         self.head.take(network.gen_predictor[2].weight)
 
-    def loss(self, b, group):
+    def states(self, b, group):
+        """Of the scored positions, up to the last product of the head: [K, d_model_gen]."""
         net = self.net
         ids = torch.where(b["masked"] < 0, net.mask, b["masked"])
-        cache, bias = net.prompt(b["prompt"], b["lengths"])
-        seen, ids = ids.unique(return_inverse=True)  # the norms and products before the first layer, per id that occurs
-        g = net.gen(net.gen_tokens(ids, self.table()[seen]), cache, bias, b["lengths"], group)
-        logits = net.heads(g, b["cell"], b["corner"], self.head())
-        each = F.cross_entropy(logits, b["target"], reduction="none")
-        return (each * b["weight"]).sum() / b["weight"].sum(), each.detach()
+        with torch.autocast(b["prompt"].device.type, torch.bfloat16, enabled=self.bf16):
+            cache, bias, hidden = net.prompt_and_hidden(b["prompt"], b["lengths"])
+            seen, ids = ids.unique(return_inverse=True)  # what precedes the first layer, per id that occurs
+            tokens = net.gen_tokens(ids, self.table()[seen])
+            if self.bf16:
+                tokens, bias = tokens.bfloat16(), bias.bfloat16()
+                cache = [(k.bfloat16(), v) for k, v in cache]
+            g, middle = net.gen_and_middle(tokens, cache, bias, b["lengths"], group)
+            return net.before_head(g, b["cell"], b["corner"]), (g, middle), hidden
 
+    def loss(self, b, group):
+        """-> (loss, cross-entropy of each scored position, of the layout, of what is said of each thing)."""
+        states, hidden, words = self.states(b, group)
+        states = states.bfloat16() if self.bf16 else states
+        codes, each = FusedCrossEntropy.apply(states, self.head(), b["target"], b["weight"] / b["weight"].sum())
+        blank = (b["masked"] < 0).unflatten(1, (8, 2)).unflatten(3, (8, 2)).all(4).all(2).flatten(1)
+        layout = self.probes(self.layout, [h[blank] for h in hidden], b["things"][blank])
+        said = self.probes(self.said, [h.flatten(0, 1)[b["name"]] for h in words], b["said"])
+        return codes + layout + said, each, layout.detach() / 2, said.detach() / 2
+
+    @staticmethod
+    def probes(heads, states, target):
+        total = 0
+        for h, w in zip(states, heads):
+            h = h.float()
+            total = total + F.cross_entropy(h * torch.rsqrt(h.pow(2).mean(-1, keepdim=True) + 1e-5) @ w.T, target)
+        return total
+
+    @torch.no_grad()
     def start_grounds(self, batch, group):
         """Rows of the ground codes such that their logits start near 7 at masked positions: there is no bias for them,
         and without this the model spends its first thousands of pictures on learning that most of a picture is ground."""
-        with torch.no_grad():
-            seen = []
-            hook = lambda g, cell, corner, head: seen.append((g, cell, corner)) or torch.zeros(len(cell), len(head))
-            heads, self.net.heads = self.net.heads, hook
-            blank = dict(batch, masked=torch.full_like(batch["masked"], -1))
-            self.loss(blank, group)
-            self.net.heads = heads
-            g, cell, corner = seen[0]
-            h = heads(g, cell, corner, torch.eye(CONFIG["d_model_gen"])).mean(0)
-            self.head.free[:6] += 7 * h / h.pow(2).sum()
+        h = self.states(dict(batch, masked=torch.full_like(batch["masked"], -1)), group)[0].float().mean(0)
+        self.head.free[:6] += 7 * h / h.pow(2).sum()
+
+
+def compile_gen(model):
+    """Without the pattern matcher, which would put the CPU's slow fused attention back (its backward costs 5 times the
+    plain products')."""
+    torch._inductor.config.pattern_matcher = False
+    model.net.gen_and_middle = torch.compile(model.net.gen_and_middle, dynamic=False)
 
 
 def trained(model):
@@ -87,7 +138,7 @@ def trained(model):
                 continue
             if layer == joint - 1 and part not in ("attn_norm", "k_proj", "v_proj", "attn_out"):
                 continue
-        (matrices if p.ndim >= 2 and "wte" not in n and not name.startswith(("table", "head")) else rest).append(p)
+        (matrices if p.ndim >= 2 and "wte" not in n and not name.startswith(("table", "head", "layout", "said")) else rest).append(p)
     return matrices, rest
 
 
@@ -97,12 +148,14 @@ def helper(model, buffer, count, lock, options):
     if options.helper_core is not None:
         os.sched_setaffinity(0, {options.helper_core})
     torch.set_num_threads(1)
+    if options.compile:
+        compile_gen(model)
     draws = Draws(options.seed + 1000)
     parameters = [p for part in trained(model) for p in part]
     number = int(time.time())
     while True:
         number += 1
-        loss, _ = model.loss(draws.batch(number, options.prompts, options.group), options.group)
+        loss, *_ = model.loss(draws.batch(number, options.prompts, options.group), options.group)
         grads = torch.autograd.grad(loss, parameters)
         with lock:
             for shared, g in zip(buffer, grads):
@@ -125,6 +178,8 @@ def main() -> None:
     parser.add_argument("--helper-core", type=int)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--init", type=pathlib.Path, help="start from the weights of this model folder")
+    parser.add_argument("--bf16", action="store_true", help="matrix products in bf16 (CPUs with AMX, CUDA)")
+    parser.add_argument("--compile", action="store_true", help="compile the gen branch (1-2 minutes at the start)")
     parser.add_argument("--out", type=pathlib.Path, default=HERE.parent / "runs/draw")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -137,10 +192,12 @@ def main() -> None:
     draws = Draws(options.seed)
     fetch = lambda number: {k: v.to(device) for k, v in draws.batch(number, options.prompts, options.group).items()}
     codebook = torch.from_numpy(draws.table.codebook).to(device)
-    model = Trainee(codebook)
+    model = Trainee(codebook, options.bf16)
+    if options.compile:
+        compile_gen(model)
     path = options.out / "checkpoint.pt"
     matrices, rest = trained(model)
-    muon = Muon(matrices, options.rate)
+    muon = Muon(matrices, options.rate, bf16=options.bf16)
     adam = torch.optim.Adam(rest, lr=options.adam, betas=(0.9, 0.95), eps=1e-10)
     step, batches, spent = 0, 0, 0.0
     if path.exists():
@@ -186,7 +243,7 @@ def main() -> None:
         for group, rate in rates:
             group["lr"] = rate * min(1.0, (step + 1) / 60) * min(1.0, (1 - progress) / options.decay + 0.01)
         b = fetch(step)
-        loss, each = model.loss(b, options.group)
+        loss, each, layout, said = model.loss(b, options.group)
         grads = torch.autograd.grad(loss, parameters)
         merged = 1
         with lock:
@@ -217,9 +274,10 @@ def main() -> None:
         s = sums.setdefault("ground", [0.0, 0])
         s[0] += float(each[~thing].sum())
         s[1] += int((~thing).sum())
-        s = sums.setdefault("norm", [0.0, 0])
-        s[0] += float(norm)
-        s[1] += 1
+        for name, value in (("layout", layout), ("said", said), ("norm", norm)):
+            s = sums.setdefault(name, [0.0, 0])
+            s[0] += float(value)
+            s[1] += 1
         if step % 25 == 0:
             row = {"step": step, "samples": batches * options.prompts * options.group, "seconds": round(seconds, 1),
                    **{k: round(a / max(n, 1), 3) for k, (a, n) in sums.items()}}

@@ -83,6 +83,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--keep-codebook", action="store_true", help="decoder: leave the codebook as it starts")
     parser.add_argument("--init", type=pathlib.Path, help="start from the weights of this checkpoint")
+    parser.add_argument("--dense", type=float, default=0.8, help="share of packed scenes; the rest are scenes of prompts")
+    parser.add_argument("--crops", type=float, default=0.8, help="share of the time that is spent on crops")
     parser.add_argument("--out", type=pathlib.Path, default=HERE.parent / "runs/vq")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -137,8 +139,8 @@ def main() -> None:
             for group in optimizer.param_groups:
                 group["lr"] = rate * warm * min(1.0, (1 - progress) / 0.6 + 0.02)
         rng = np.random.default_rng([7, step, decoder])
-        # Crops for most of the time, whole pictures (the real borders and norms) for the last fifth.
-        x, ids = batch(world, table, rng, options.batch, crops=progress < 0.8)
+        # Crops first, then whole pictures, which have the real borders and norms.
+        x, ids = batch(world, table, rng, options.batch, options.dense, progress < options.crops)
         if decoder:
             loss = (vq.decode(ids) - x).abs().mean() * 10
         else:
