@@ -8,6 +8,7 @@ import { decodePicture, encodePicture } from "../core/image/codec.ts";
 import { DEFAULT_STORE, type House, openHouse } from "../core/runs/house.ts";
 import { parseDrawInput } from "../core/tasks/draw_input.ts";
 import { openInference, type RemoteInference } from "../core/tasks/remote.ts";
+import { pictureFetcher } from "../functions/routes/openai/fetch_picture.ts";
 import { DEFAULT_HOST, DEFAULT_PORT, serve } from "../functions/serve.ts";
 import { type Command, type JsonLine, main } from "./lib/command.ts";
 import { ACCESS_FLAGS, accessOf, isLoopback } from "./lib/access.ts";
@@ -90,6 +91,7 @@ export function startCommand(open: OpenModel, encode: typeof encodePicture): Com
       links,
       model: (await inference).info.model,
       baseUrl: webhooks.out.base_url,
+      ...(flags["fetch-images"] ? { fetchPicture: pictureFetcher() } : {}),
       busy: () => worker.active >= worker.slots,
       closing: closing.signal,
     }));

@@ -1,6 +1,6 @@
 /**
  * The app on a port of this machine, with the model in the same process: HTTP here, inference in a thread of its own.
- * Loopback unless told otherwise, since nothing here asks for a key yet.
+ * Loopback unless told otherwise; who is answered is `access`'s matter.
  *
  * @module
  */

@@ -11,6 +11,7 @@ export const ACCESS_FLAGS = {
   auth: { kind: "text", help: "keys or open (default: keys, but open where only this machine can reach it)" },
   hostname: { kind: "text", help: "other names that the open server is called by, comma-separated" },
   origins: { kind: "text", help: "origins whose pages may call, comma-separated (default: none)" },
+  "fetch-images": { kind: "switch", help: "fetch pictures that chats name by address, from public hosts alone" },
   rate: { kind: "number", help: "requests a second of one key (default: 50)" },
   runs: { kind: "number", help: "unfinished runs of one key (default: 64)" },
   queue: { kind: "number", help: "unfinished runs in all (default: 256)" },

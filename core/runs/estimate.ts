@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { fillFiles, STAND_IN, takeFiles } from "./input_files.ts";
 import { keys } from "./keys.ts";
 import type { Runs } from "./service.ts";
 import { kindOf } from "./state/kind.ts";
@@ -17,10 +18,18 @@ export interface Estimate {
 }
 
 /** @throws {UnmaskError} what the task refuses */
-export async function estimate(runs: Runs, engine: StepEngine, task: string, input: unknown): Promise<Estimate> {
+export async function estimate(
+  runs: Runs,
+  engine: StepEngine,
+  task: string,
+  asked: Readonly<Record<string, unknown>>,
+): Promise<Estimate> {
   const kind = kindOf(runs.kinds, task);
-  const seeded = typeof input === "object" && input !== null ? { seed: 0, ...input } : input;
-  const state = await engine.start(task, kind.parse(seeded));
+  const { input, files } = takeFiles(asked, kind.files ?? []);
+  const seeded = kind.seedless === true ? input : { seed: 0, ...input };
+  kind.parse(await fillFiles(seeded, () => STAND_IN));
+  const whole = await fillFiles(seeded, ({ file }) => files.find(({ name }) => name === file)?.bytes);
+  const state = await engine.start(task, whole);
   const { steps } = kind.progress(state);
   const tokens = kind.picture?.sequence(state).ids.length ?? 0;
   const entry = await runs.ledger.store.get<{ fingerprint: string; step_ms: number; tail_ms: number }>(

@@ -81,7 +81,7 @@ export const onNotFound: NotFoundHandler<Environment> = (context) =>
     new UnmaskError({
       code: "unknown_route",
       message: "there is nothing at this path",
-      fix: "the routes are GET /, GET /health, POST /v1/images/generations, and those under /v1/runs",
+      fix: "look at /openapi.json, which lists every path",
       status: 404,
     }),
   );

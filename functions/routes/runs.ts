@@ -22,7 +22,7 @@ import { positionsOfBoxes, positionsOfMask } from "../../core/image/region.ts";
 import type { EncodeOutput, StepEngine } from "../../core/runs/step_engine.ts";
 import { methodNotAllowed } from "../middleware/errors.ts";
 import { idempotencyKeyOf } from "../middleware/idempotency.ts";
-import { type Limits, readJson } from "../middleware/limits.ts";
+import { type Limits, mediaLimits, readJson } from "../middleware/limits.ts";
 import { ownerOf } from "../middleware/owner.ts";
 import { type Preference, preference } from "../middleware/prefer.ts";
 import type { Environment } from "../middleware/request_id.ts";
@@ -51,16 +51,18 @@ const NO_STORE = { "cache-control": "no-store" };
 
 export function runsRoutes(opening: Promise<RunsDoor>, limits: Limits): Hono<Environment> {
   const routes = new Hono<Environment>();
+  // Inputs may bring pictures.
+  const bodies = mediaLimits(limits);
   const on = (method: "get" | "post", path: string, handler: Handler) =>
     routes[method](path, async (context) => await handler(context, await opening, context.req.param("id") ?? ""));
 
   on("post", "/v1/runs/estimate", async (context, door) => {
-    const { task, input } = parseRequest(createSchema, await readJson(context.req.raw, limits));
+    const { task, input } = parseRequest(createSchema, await readJson(context.req.raw, bodies));
     return context.json(await estimate(door.runs, engineOf(door), task, input), 200, NO_STORE);
   });
   on("post", "/v1/runs", async (context, door) => {
     const prefer = preference(context.req.header("prefer"));
-    const request = parseRequest(createSchema, await readJson(context.req.raw, limits));
+    const request = parseRequest(createSchema, await readJson(context.req.raw, bodies));
     return await answer(
       context,
       door,
@@ -70,7 +72,7 @@ export function runsRoutes(opening: Promise<RunsDoor>, limits: Limits): Hono<Env
   });
   on("post", "/v1/runs/:id/fork", async (context, door, id) => {
     const prefer = preference(context.req.header("prefer"));
-    const request = parseRequest(forkSchema, await readJson(context.req.raw, limits));
+    const request = parseRequest(forkSchema, await readJson(context.req.raw, bodies));
     return await answer(
       context,
       door,
@@ -80,7 +82,7 @@ export function runsRoutes(opening: Promise<RunsDoor>, limits: Limits): Hono<Env
   });
   on("post", "/v1/runs/:id/redraw", async (context, door, id) => {
     const prefer = preference(context.req.header("prefer"));
-    const request = parseRequest(redrawSchema, await readJson(context.req.raw, limits));
+    const request = parseRequest(redrawSchema, await readJson(context.req.raw, bodies));
     const region = (side: number) => regionOf(request, door, side);
     const accepted = await door.runs.redraw(ownerOf(context), id, request, region, idempotencyKeyOf(context));
     return await answer(context, door, prefer, accepted);

@@ -32,8 +32,8 @@ const messageSchema = z.object({
   images: z.array(imagePart).nullish(),
   name: z.string().nullish(),
   tool_calls: z.array(z.unknown()).nullish(),
-  function_call: z.unknown(),
-  tool_call_id: z.unknown(),
+  function_call: z.unknown().optional(),
+  tool_call_id: z.unknown().optional(),
 });
 export type ChatMessage = z.infer<typeof messageSchema>;
 

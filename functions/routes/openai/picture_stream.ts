@@ -5,6 +5,7 @@
  * @module
  */
 import type { Context } from "hono";
+import { UnmaskError } from "../../../core/errors.ts";
 import { pictureAt } from "../../../core/runs/preview.ts";
 import { isTerminal, type RunEvent, type RunRecord } from "../../../core/runs/record.ts";
 import { toOpenAIError } from "../../middleware/errors.ts";
@@ -13,6 +14,17 @@ import { eventStream } from "../sse.ts";
 import { type Asked, cancelAll, failureOf, type OpenAIDoor } from "./door.ts";
 import { echo, usageOf } from "./picture_answer.ts";
 import type { PictureFields } from "./picture_fields.ts";
+
+/** Asked before a run is: what makes partial images is the engine. @throws `partial_images_unsupported` */
+export function refusePartials({ engine }: OpenAIDoor, { partial_images }: PictureFields): void {
+  if (engine !== null || (partial_images ?? 0) === 0) return;
+  throw new UnmaskError({
+    code: "partial_images_unsupported",
+    message: "this server computes nothing itself, and makes no partial images",
+    fix: "use 0, or follow the run's events and ask for its steps",
+    param: "partial_images",
+  });
+}
 
 export type StreamKind = "image_generation" | "image_edit";
 
