@@ -10,6 +10,7 @@ import { counts } from "../../core/diffusion/schedule.ts";
 import { UnmaskError } from "../../core/errors.ts";
 import type { ModelConfig } from "../../core/model/config.ts";
 import { TextEmbedding } from "../../core/model/embedding.ts";
+import { memory } from "./memory.ts";
 import { referenceLogits } from "./reference.ts";
 import { errorOf, someIds, type Stage, stage, type StageOptions, type Work } from "./stage.ts";
 import { StoredWeights } from "./stored_weights.ts";
@@ -47,14 +48,18 @@ export function runDraw(options: StageOptions): Promise<RunFigures> {
     }
     cache.release();
     const stepped = performance.now();
+    options.note(`step ${((stepped - start) / 1000).toFixed(1)} s, ${await peakSoFar()}\n`);
     await model.decode(ids, side);
     const decoded = performance.now();
-    options.note(
-      `step ${((stepped - start) / 1000).toFixed(1)} s, decode ${((decoded - stepped) / 1000).toFixed(1)} s\n`,
-    );
+    options.note(`decode ${((decoded - stepped) / 1000).toFixed(1)} s, ${await peakSoFar()}\n`);
     const seconds = { step: (stepped - start) / 1000, decode: (decoded - stepped) / 1000 };
     return { seconds, check: await spotCheck({ model, stored }, config, options) };
   });
+}
+
+async function peakSoFar(): Promise<string> {
+  const peak = (await memory())?.peak;
+  return peak === undefined ? "peak unknown" : `peak so far ${(peak / 2 ** 30).toFixed(2)} GiB`;
 }
 
 /** The same loaded graph on a few tokens, against fp64 over the stored numbers. */
