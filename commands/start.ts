@@ -9,6 +9,7 @@ import { DEFAULT_STORE, type House, openHouse } from "../core/runs/house.ts";
 import { parseDrawInput } from "../core/tasks/draw_input.ts";
 import { openInference, type RemoteInference } from "../core/tasks/remote.ts";
 import { pictureFetcher } from "../functions/routes/openai/fetch_picture.ts";
+import { observers } from "../functions/observe/observers.ts";
 import { DEFAULT_HOST, DEFAULT_PORT, serve } from "../functions/serve.ts";
 import { type Command, type JsonLine, main } from "./lib/command.ts";
 import { ACCESS_FLAGS, accessOf, isLoopback } from "./lib/access.ts";
@@ -58,8 +59,10 @@ export function startCommand(open: OpenModel, encode: typeof encodePicture): Com
       output.stderr(`warning: ${host} is open to whoever reaches this machine, and no key is asked for\n`);
     }
     const log = (line: JsonLine) => output.stderr(`${JSON.stringify(line)}\n`);
+    const { metrics, ...watching } = observers();
     const house = inference.then((opened) =>
       openHouse({
+        ...watching,
         inference: opened,
         modelFolder: choice.modelFolder,
         store: flags.store ?? DEFAULT_STORE,
@@ -105,6 +108,8 @@ export function startCommand(open: OpenModel, encode: typeof encodePicture): Com
       runs,
       hooks,
       protocols,
+      metrics,
+      log,
       access: { policy, hosts, origins, rate, keys },
     });
     try {

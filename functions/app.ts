@@ -7,7 +7,9 @@ import { Hono } from "hono";
 import { cors } from "hono/cors";
 import type { RemoteInference } from "../core/tasks/remote.ts";
 import type { EdgeApp } from "./edge.ts";
+import type { Metrics } from "./observe/metrics.ts";
 import { access, type AccessOptions } from "./middleware/access.ts";
+import { accessLog, type Log } from "./middleware/access_log.ts";
 import { methodNotAllowed, onError, onNotFound } from "./middleware/errors.ts";
 import { securityHeaders } from "./middleware/headers.ts";
 import { DEFAULT_LIMITS, type Limits } from "./middleware/limits.ts";
@@ -20,8 +22,10 @@ import { healthOf } from "./routes/health.ts";
 import { type HooksDoor, hooksRoutes } from "./routes/hooks.ts";
 import { keysRoutes } from "./routes/keys.ts";
 import type { OpenAIDoor } from "./routes/openai/door.ts";
+import { metricsRoutes } from "./routes/metrics.ts";
 import { openaiRoutes } from "./routes/openai/routes.ts";
 import { playground } from "./routes/playground.ts";
+import { referenceRoutes } from "./routes/reference.ts";
 import { Readiness } from "./routes/readiness.ts";
 import { replicateRoutes } from "./routes/replicate.ts";
 import { runpodRoutes } from "./routes/runpod.ts";
@@ -39,6 +43,10 @@ export interface AppOptions {
   readonly hooks?: Promise<HooksDoor>;
   /** Runs in the words of OpenAI, Cog, Replicate and RunPod; absent: their routes are not there. */
   readonly protocols?: Promise<OpenAIDoor>;
+  /** What /metrics shows; absent: it is not there. */
+  readonly metrics?: Metrics;
+  /** A line for each request; absent: none. */
+  readonly log?: Log;
 }
 
 /**
@@ -52,7 +60,7 @@ export function createApp(options: AppOptions): Hono<Environment> {
   const readiness = new Readiness(options.inference ?? options.protocols ?? Promise.resolve());
 
   const app = new Hono<Environment>();
-  guard(app, options.access ?? { policy: "open" });
+  guard(app, options);
   app.get("/health", (context) => {
     const health = healthOf(readiness);
     return context.json(health, health.ready ? 200 : 503, { "cache-control": "no-store" });
@@ -69,6 +77,9 @@ export function createApp(options: AppOptions): Hono<Environment> {
     app.route("/", replicateRoutes(options.protocols, limits));
     app.route("/", runpodRoutes(options.protocols, limits));
   }
+  const { metrics } = options;
+  if (metrics !== undefined) app.route("/", metricsRoutes(metrics, options.protocols));
+  app.route("/", referenceRoutes());
   app.route("/", playground());
   app.notFound(onNotFound);
   app.onError(onError);
@@ -76,9 +87,12 @@ export function createApp(options: AppOptions): Hono<Environment> {
 }
 
 /** What every request passes, in order: nothing is read of a body before the last of these. */
-function guard(app: Hono<Environment>, options: NonNullable<AppOptions["access"]>): void {
+function guard(app: Hono<Environment>, { access: options = { policy: "open" }, metrics, log }: AppOptions): void {
   const { policy, origins = [], rate = {} } = options;
   app.use(requestId);
+  if (metrics !== undefined || log !== undefined) {
+    app.use(accessLog({ ...(metrics === undefined ? {} : { metrics }), ...(log === undefined ? {} : { log }) }));
+  }
   app.use(securityHeaders);
   if (origins.length > 0) app.use(cors({ origin: [...origins], exposeHeaders: ["x-request-id", "retry-after"] }));
   if (policy === "open") app.use(localOnly(options));

@@ -18,6 +18,7 @@ import { UnmaskError } from "../core/errors.ts";
 import type { EngineOptions } from "../core/engine/choose.ts";
 import { type AppOptions, createApp } from "./app.ts";
 import { type Doors, doorsOf } from "./doors.ts";
+import { type Observers, observers } from "./observe/observers.ts";
 
 const ENGINES = ["auto", "webgpu", "cpu", "wasm", "none"] as const;
 
@@ -66,9 +67,10 @@ export interface EdgeApp {
 export function edgeApp(settings: EdgeSettings): EdgeApp {
   const { auth, hosts } = settings;
   const closing = new AbortController();
+  const watching = observers();
   const opened = settings.engine === "none"
     ? openFrontDoors(settings, closing.signal)
-    : openEngineDoors(settings, settings.engine, closing.signal);
+    : openEngineDoors(settings, settings.engine, closing.signal, watching);
   const { doors, inference } = opened;
   const part = <T>(of: (doors: Doors) => T): Promise<T> => {
     const found = doors.then(of);
@@ -81,6 +83,8 @@ export function edgeApp(settings: EdgeSettings): EdgeApp {
     runs: part(({ runs }) => runs),
     hooks: part(({ hooks }) => hooks),
     protocols: part(({ protocols }) => protocols),
+    metrics: watching.metrics,
+    log,
     access: { policy: auth, hosts, keys: part(({ keys }) => keys) },
   });
   return {
@@ -110,15 +114,17 @@ function openEngineDoors(
   { store, model: modelFolder, baseUrl }: EdgeSettings,
   provider: NonNullable<EngineOptions["provider"]>,
   closing: AbortSignal,
+  { observe, onDelivery }: Observers,
 ): Opened {
   const inference = import("../core/tasks/remote.ts").then(({ openInference }) =>
     openInference({ modelFolder, provider })
   );
   inference.catch(() => {});
-  const log = (line: unknown) => console.error(JSON.stringify(line));
   const codec = import("../core/image/codec_thread.ts").then(({ codecThread }) => codecThread());
   const house = Promise.all([import("../core/runs/house.ts"), codec, inference])
-    .then(([{ openHouse }, { encode }, opened]) => openHouse({ inference: opened, modelFolder, store, encode, log }));
+    .then(([{ openHouse }, { encode }, opened]) =>
+      openHouse({ inference: opened, modelFolder, store, encode, log, observe, onDelivery })
+    );
   const open = async () => {
     const { encode, decode } = await codec;
     const { model, imageSize } = (await inference).info;
@@ -130,6 +136,10 @@ function openEngineDoors(
     await inference.then((opened) => opened.close(), () => {});
   };
   return { doors: open(), inference, close };
+}
+
+function log(line: unknown): void {
+  console.error(JSON.stringify(line));
 }
 
 function nameOf(model: string): string {

@@ -10,7 +10,7 @@ import { UnmaskError } from "../errors.ts";
 import type { RemoteInference } from "../tasks/remote.ts";
 import { Admission, type AdmissionOptions } from "./admission.ts";
 import { ApiKeys } from "./api_keys.ts";
-import { Ledger } from "./ledger.ts";
+import { Ledger, type LedgerOptions } from "./ledger.ts";
 import { Links } from "./links.ts";
 import { Retention } from "./retention.ts";
 import { Runs } from "./service.ts";
@@ -45,6 +45,9 @@ export interface HouseOptions extends Partial<Pick<WorkerOptions, "id" | "slots"
   readonly delivery?: Delivery | null;
   /** How much may be unfinished at once. */
   readonly admission?: AdmissionOptions;
+  /** What counts and traces: told of commits, and of attempts to deliver webhooks. */
+  readonly observe?: LedgerOptions["observe"];
+  readonly onDelivery?: (outcome: string) => void;
 }
 
 export interface House {
@@ -71,6 +74,8 @@ export async function openHouse(options: HouseOptions): Promise<House> {
     webhooks = NO_WEBHOOKS,
     delivery = null,
     admission = {},
+    observe,
+    onDelivery = () => {},
     ...rest
   } = options;
   const { steps } = inference;
@@ -85,8 +90,11 @@ export async function openHouse(options: HouseOptions): Promise<House> {
   if (where !== ":memory:" && !/^https?:/.test(where)) await mkdir(dirname(where), { recursive: true });
   const store = await openStore(where);
   try {
-    const dispatcher = new Dispatcher({ store, config: webhooks, ...delivery });
-    const ledger = new Ledger(store, { outbox: makeOutbox(webhooks, () => dispatcher.wake()) });
+    const dispatcher = new Dispatcher({ store, config: webhooks, observe: onDelivery, ...delivery });
+    const ledger = new Ledger(store, {
+      outbox: makeOutbox(webhooks, () => dispatcher.wake()),
+      ...(observe === undefined ? {} : { observe }),
+    });
     const engine = await threadEngine(inference.info, steps, modelFolder);
     const worker = new Worker({ ledger, engine, kinds: KINDS, encode, ...rest });
     const links = await Links.of(store);

@@ -17,6 +17,8 @@ export interface LedgerOptions {
   /** How long an ended run is kept, in ms. @default {7 days} */
   readonly retention?: number;
   readonly now?: () => number;
+  /** Told of every commit of a run that landed, and how long it took, in ms; for what counts and traces. */
+  readonly observe?: (record: RunRecord, events: readonly RunEvent[], milliseconds: number) => void;
 }
 
 /** A record and its version in the store. */
@@ -30,9 +32,16 @@ export class Ledger {
   readonly now: () => number;
   readonly #outbox: Outbox;
   readonly #retention: number;
+  readonly #observe: LedgerOptions["observe"];
+  /** Events of records that are not written yet, for the observer. */
+  readonly #events = new WeakMap<RunRecord, readonly RunEvent[]>();
 
-  constructor(store: Store, { outbox = () => [], retention = 7 * 86_400_000, now = Date.now }: LedgerOptions = {}) {
+  constructor(
+    store: Store,
+    { outbox = () => [], retention = 7 * 86_400_000, now = Date.now, observe }: LedgerOptions = {},
+  ) {
     this.store = store;
+    this.#observe = observe;
     this.now = now;
     this.#outbox = outbox;
     this.#retention = retention;
@@ -61,6 +70,7 @@ export class Ledger {
       : {};
     const after: RunRecord = { ...merged, ...ended };
     const { owner, id } = after;
+    if (this.#observe !== undefined) this.#events.set(after, events);
     return {
       record: after,
       sets: [
@@ -75,7 +85,10 @@ export class Ledger {
 
   /** {@linkcode land}, watching the record for this write's id. */
   async write(record: RunRecord, commit: Commit): Promise<string | null> {
-    return await land(this.store, commit, keys.run(record.owner, record.id), record.write_id);
+    const start = performance.now();
+    const version = await land(this.store, commit, keys.run(record.owner, record.id), record.write_id);
+    if (version !== null) this.#observe?.(record, this.#events.get(record) ?? [], performance.now() - start);
+    return version;
   }
 }
 

@@ -58,6 +58,7 @@ export function answerError(context: Context<Environment>, thrown: unknown): Res
   // The client has gone: nobody reads this answer, and nothing went wrong.
   if (signal.aborted && thrown === signal.reason) return new Response(null, { status: 499 });
   const error = asUnmaskError(thrown);
+  context.set("errorCode", error.code);
   const requestId = requestIdOf(context);
   if (error.status >= 500 && error.status !== 503) {
     console.error(JSON.stringify({ level: "error", request_id: requestId, code: error.code, cause: causeOf(error) }));

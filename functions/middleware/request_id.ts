@@ -13,6 +13,9 @@ export interface Environment {
     requestId: string;
     /** Set by access.ts; absent on paths that are open to everybody. */
     caller?: Caller;
+    /** For the log: the run that the request is about, and the code that it was refused with. */
+    run?: string;
+    errorCode?: string;
   };
 }
 

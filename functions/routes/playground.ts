@@ -15,7 +15,8 @@ const FILES = {
   "/favicon.svg": { name: "favicon.svg", type: "image/svg+xml" },
 } as const;
 
-const headers = secureHeaders({
+/** What our own pages may do, and no others. */
+export const pageHeaders = secureHeaders({
   contentSecurityPolicy: {
     defaultSrc: ["'none'"],
     scriptSrc: ["'self'"],
@@ -38,7 +39,7 @@ export function playground(): Hono<Environment> {
   const routes = new Hono<Environment>();
   for (const [path, file] of Object.entries(FILES)) {
     // Read at each request: small, and an edited page shows at once.
-    routes.get(path, headers, async (context) => {
+    routes.get(path, pageHeaders, async (context) => {
       const text = await Deno.readTextFile(new URL(`../playground/${file.name}`, import.meta.url));
       return context.body(text, 200, { "content-type": file.type, "cache-control": "no-cache" });
     });

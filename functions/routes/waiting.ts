@@ -24,6 +24,7 @@ export async function settled(
   { wait, keep }: Preference,
   { record, attached }: Accepted,
 ): Promise<RunRecord> {
+  context.set("run", record.id);
   if (wait === 0 || isTerminal(record.state)) return record;
   const client = context.req.raw.signal;
   const patience = AbortSignal.any([

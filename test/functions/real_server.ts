@@ -2,6 +2,7 @@
  * The whole app on a real port over a store in memory, a worker and a table engine: what clients of other protocols are
  * tried against. Nothing of it depends on what a picture shows.
  */
+import { ApiKeys } from "../../core/runs/api_keys.ts";
 import { Ledger } from "../../core/runs/ledger.ts";
 import { Links } from "../../core/runs/links.ts";
 import { Runs } from "../../core/runs/service.ts";
@@ -14,6 +15,7 @@ import { makeOutbox } from "../../core/runs/webhooks/outbox.ts";
 import { callTrusted } from "../../core/runs/webhooks/send.ts";
 import { Worker } from "../../core/runs/worker.ts";
 import { type AppOptions, createApp } from "../../functions/app.ts";
+import type { Observers } from "../../functions/observe/observers.ts";
 import { plainFile, type TableEngine, tableEngine } from "../core/runs/table_engine.ts";
 import { double } from "./double.ts";
 
@@ -34,15 +36,20 @@ export interface RealServerOptions {
   /** @default {true} */
   readonly working?: boolean;
   readonly slots?: number;
+  readonly observers?: Partial<Observers>;
   readonly app?: Partial<AppOptions>;
 }
 
 export async function realServer(options: RealServerOptions = {}): Promise<RealServer> {
-  const { stepMilliseconds = 5, working = true, slots = 4, app = {} } = options;
+  const { stepMilliseconds = 5, working = true, slots = 4, app = {}, observers = {} } = options;
   const store = await openMemory();
   // Receivers of these tests are on this machine, which the product refuses.
-  const dispatcher = new Dispatcher({ store, config: NO_WEBHOOKS, call: callTrusted });
-  const ledger = new Ledger(store, { outbox: makeOutbox(NO_WEBHOOKS, () => dispatcher.wake()) });
+  const { observe, onDelivery = () => {}, metrics } = observers;
+  const dispatcher = new Dispatcher({ store, config: NO_WEBHOOKS, call: callTrusted, observe: onDelivery });
+  const ledger = new Ledger(store, {
+    outbox: makeOutbox(NO_WEBHOOKS, () => dispatcher.wake()),
+    ...(observe === undefined ? {} : { observe }),
+  });
   const engine = tableEngine({ stepMilliseconds });
   const worker = new Worker({ ledger, engine, kinds: [drawKind], encode: plainFile, poll: 30, slots });
   const runs = new Runs({
@@ -63,7 +70,15 @@ export async function realServer(options: RealServerOptions = {}): Promise<RealS
     busy: () => worker.active >= worker.slots,
     closing: closing.signal,
   });
-  const { fetch } = createApp({ inference: Promise.resolve(double()), protocols, ...app });
+  const { fetch } = createApp({
+    inference: Promise.resolve(double()),
+    protocols,
+    runs: protocols.then(({ runs, engine }) => ({ runs, engine, encode: plainFile, decode: noPictures, imageSize: 128 })),
+    hooks: Promise.resolve({ runs, hooks: [] }),
+    access: { policy: "open", keys: Promise.resolve(new ApiKeys(store)) },
+    ...(metrics === undefined ? {} : { metrics }),
+    ...app,
+  });
   const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, fetch);
   const stopSending = new AbortController();
   const sending = dispatcher.run(stopSending.signal);
@@ -85,6 +100,8 @@ export async function realServer(options: RealServerOptions = {}): Promise<RealS
     },
   };
 }
+
+const noPictures = () => Promise.reject(new Error("no picture is read here"));
 
 /** Waits for what must come; fails the test if it does not. */
 export async function until<T>(what: string, look: () => T | undefined | Promise<T | undefined>): Promise<T> {

@@ -37,6 +37,8 @@ export interface DispatcherOptions {
   readonly call?: Call;
   /** Unix ms. */
   readonly now?: () => number;
+  /** Told what came of each attempt: delivered, retry or gone. */
+  readonly observe?: (outcome: string) => void;
 }
 
 const OPEN: EndpointState = { disabled_at: null, throttled_until: 0 };
@@ -55,6 +57,7 @@ export class Dispatcher {
       linger_ms: 3000,
       call: callGuarded,
       now: Date.now,
+      observe: () => {},
       ...options,
     };
   }
@@ -148,6 +151,7 @@ export class Dispatcher {
     }
     const sendable = { id: message.id, body: message.body, url, secrets };
     const outcome = await send(sendable, now, timeout_ms, message.endpoint === null ? call : callTrusted);
+    this.#options.observe(outcome.verdict);
     if (outcome.verdict === "delivered") {
       await this.#settle(entry, "delivered", outcome, []);
     } else if (outcome.verdict === "gone") {
