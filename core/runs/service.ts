@@ -249,13 +249,20 @@ export class Runs {
     return (await heldBy(this.ledger, owner, id)).record;
   }
 
-  /** Newest first. */
+  /**
+   * Newest first. The cursor is the last run's id: a store's own cursor would be a stranger's word to it.
+   *
+   * @throws {UnmaskError} `cursor_invalid`
+   */
   async list(
     owner: string,
     { limit = 20, cursor = null }: { readonly limit?: number; readonly cursor?: string | null } = {},
   ): Promise<{ readonly records: readonly RunRecord[]; readonly cursor: string | null }> {
-    const page = await this.ledger.store.list({ prefix: keys.runsOf(owner), limit, cursor, reverse: true });
-    return { records: page.entries.map(({ value }) => parseRecord(value)), cursor: page.cursor };
+    if (cursor !== null && !/^run_[0-9a-z]{26}$/.test(cursor)) throw cursorInvalid();
+    const before = cursor === null ? {} : { end: keys.run(owner, cursor) };
+    const page = await this.ledger.store.list({ prefix: keys.runsOf(owner), limit, reverse: true, ...before });
+    const records = page.entries.map(({ value }) => parseRecord(value));
+    return { records, cursor: page.cursor === null ? null : records.at(-1)?.id ?? null };
   }
 
   /** The newest durable state's bytes; null before the first step. */
@@ -310,6 +317,15 @@ function refusePlan(kind: Kind, input: CreateRequest["input"]): void {
       cause,
     });
   }
+}
+
+function cursorInvalid(): UnmaskError {
+  return new UnmaskError({
+    code: "cursor_invalid",
+    message: "this cursor is none of this list",
+    fix: "use the cursor of the page before, or leave it out",
+    param: "cursor",
+  });
 }
 
 function inputNotAFile(): UnmaskError {

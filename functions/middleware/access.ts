@@ -52,9 +52,13 @@ export function scopeFor(method: string, path: string): Scope | null {
   return ["GET", "HEAD", "OPTIONS"].includes(method) ? "read" : "infer";
 }
 
-/** @throws `api_key_missing` (401), `api_key_invalid` (401), `scope_missing` (403) */
+/** Characters of a path: its parts become parts of keys in the store. */
+const LONGEST_PATH = 1024;
+
+/** @throws `path_too_long` (414), `api_key_missing` (401), `api_key_invalid` (401), `scope_missing` (403) */
 export function access({ policy, keys }: AccessOptions): MiddlewareHandler<Environment> {
   return async (context, next) => {
+    if (context.req.path.length > LONGEST_PATH) throw pathTooLong();
     const scope = scopeFor(context.req.method, context.req.path);
     if (scope !== null) {
       const caller = await callerOf(tokenOf(context.req.header("authorization")), policy, keys);
@@ -94,6 +98,15 @@ async function callerOf(
   }
   const owner = token === null ? NOBODY : createHash("sha256").update(token).digest("hex").slice(0, 32);
   return { owner, scopes: SCOPES, key: null };
+}
+
+function pathTooLong(): UnmaskError {
+  return new UnmaskError({
+    code: "path_too_long",
+    message: `the path has more than ${LONGEST_PATH} characters`,
+    fix: "use an id as this server gave it",
+    status: 414,
+  });
 }
 
 function keyInvalid(): UnmaskError {

@@ -18,17 +18,18 @@ const LIMITS: CallOptions = {
 };
 
 /** @throws `image_url_refused`, `image_too_large` (413), `image_url_failed` */
-export function pictureFetcher(options: GuardOptions & { readonly timeout?: number } = {}): FetchPicture {
+export function pictureFetcher(options: GuardOptions & Partial<typeof LIMITS> = {}): FetchPicture {
+  const limits = { ...LIMITS, ...options };
   return async (url) => {
     try {
-      const { status, body } = await guardedCall(url, { ...LIMITS, ...options });
+      const { status, body } = await guardedCall(url, limits);
       if (status === 200) return body;
     } catch (thrown) {
       if (thrown instanceof Refused) {
         throw failed("image_url_refused", `the picture's address is not fetched: ${thrown.message}`, 400);
       }
       if (thrown instanceof TooLarge) {
-        throw failed("image_too_large", `the picture has more than ${LIMITS.maximumBytes} bytes`, 413);
+        throw failed("image_too_large", `the picture has more than ${limits.maximumBytes} bytes`, 413);
       }
       // What the network said is nobody's business: it would tell what stands where.
     }
