@@ -8,6 +8,7 @@ import { type Command, main } from "../commands/lib/command.ts";
 import { convertBench } from "./convert.ts";
 import { drawBench } from "./draw.ts";
 import { gpuBench } from "./gpu.ts";
+import { httpBench } from "./http.ts";
 import { queueBench } from "./queue.ts";
 import { snapshotsBench } from "./snapshots.ts";
 
@@ -15,6 +16,7 @@ const BENCHES: Readonly<Record<string, Command>> = {
   draw: drawBench,
   convert: convertBench,
   gpu: gpuBench,
+  http: httpBench,
   queue: queueBench,
   snapshots: snapshotsBench,
 };
