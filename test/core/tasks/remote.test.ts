@@ -21,7 +21,8 @@ afterAll(async () => {
 
 test("it says what is really used", async () => {
   const engine = await openEngine(load);
-  expect(inference.info).toEqual({ ...engine.info, model: "scenes", imageSize: 256, loaded: expect.any(Array) });
+  const model = { model: "scenes", imageSize: 256, tasks: ["draw"], loaded: expect.any(Array) };
+  expect(inference.info).toEqual({ ...engine.info, ...model });
   await engine.close();
 });
 
