@@ -24,7 +24,7 @@ const FLAGS = {
 
 /** Ms of a step, and steps of a run. */
 const SLEEP = 200;
-const STEPS = 2;
+const STEPS = 5;
 /** Seconds between the last worker's start and the measurement. */
 const WARM = 4;
 const CLAIMS = 25;

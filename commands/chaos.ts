@@ -5,10 +5,12 @@
  * @module
  */
 import { UnmaskError } from "../core/errors.ts";
+import { encodePicture } from "../core/image/codec.ts";
 import { openStore } from "../core/runs/store/open.ts";
 import { newSecret } from "../core/runs/webhooks/endpoint.ts";
 import { RETRY_SCHEDULE, scaled } from "../core/runs/webhooks/schedule.ts";
 import { parseWebhookSettings } from "../core/runs/webhooks/settings.ts";
+import { threadEngine } from "../core/runs/thread_engine.ts";
 import { openInference } from "../core/tasks/remote.ts";
 import { runChaos } from "./chaos/run.ts";
 import { openFront } from "./chaos/front.ts";
@@ -31,6 +33,7 @@ export const CHAOS_FLAGS = {
 /** Sizes of the retry schedule: 5 s become 50 ms, 24 h become 14 minutes. */
 const SCALE = 0.01;
 const TIMEOUT = 1000;
+const MODEL = "models/scenes";
 
 export const chaosCommand: Command = async (args, { output }) => {
   const { flags, positionals } = parseFlags(args, CHAOS_FLAGS);
@@ -42,7 +45,6 @@ export const chaosCommand: Command = async (args, { output }) => {
   if (positionals.length > 0 || !Number.isSafeInteger(seed) || seed < 0) throw invalid("seed", "a whole number");
   if (!Number.isInteger(workers) || workers < 3 || workers > 8) throw invalid("workers", "3 to 8");
   if (!(lease >= 1 && lease <= 60)) throw invalid("lease", "1 to 60 seconds");
-  const plan = planOf(seed, flags.short);
   const binary = requireDenokv();
   const folder = `.unmask/chaos-${crypto.randomUUID().slice(0, 8)}`;
   await Deno.mkdir(folder, { recursive: true });
@@ -66,7 +68,15 @@ export const chaosCommand: Command = async (args, { output }) => {
   const witness = new Witness();
   const denokv = await DenokvServer.start(binary);
   const store = await openStore(denokv.address);
-  const inference = await openInference({ modelFolder: "models/scenes", provider: "cpu", threads: 1 });
+  const inference = await openInference({ modelFolder: MODEL, provider: "cpu", threads: 1 });
+  const { steps } = inference;
+  if (steps === undefined) throw new Error("this inference has no steps");
+  const engine = await threadEngine(inference.info, steps, MODEL);
+  const { tasks } = inference.info;
+  output.stderr(`tasks that the model does: ${tasks.join(", ")}\n`);
+  const side = inference.info.imageSize;
+  const shades = Uint8Array.from({ length: side * side * 3 }, (_, i) => (i * 7) % 256);
+  const picture = (await encodePicture({ width: side, height: side, data: shades }, "png")).toBase64();
   const front = await openFront(
     denokv.address,
     witness,
@@ -78,14 +88,14 @@ export const chaosCommand: Command = async (args, { output }) => {
   let report: JsonLine & { readonly violations: number } = { violations: 1 };
   try {
     report = await runChaos({
-      plan,
+      plan: planOf(seed, flags.short, tasks, picture),
       places,
       receivers,
       denokv,
       store,
       front,
       witness,
-      inference,
+      engine,
       lease: lease * 1000,
       tell: (line) => output.stderr(`${line}\n`),
     });

@@ -66,7 +66,8 @@ export class Callers {
 
   async #behave(run: Promised): Promise<void> {
     const { behaviour, when, input } = run.plan;
-    const at = Math.ceil(when * input.steps);
+    const length = Number(input.steps ?? input.length ?? 4);
+    const at = Math.ceil(when * length);
     if (behaviour === "stream_left") {
       await this.#client.follow(run, (_, count) => {
         const left = count % (3 + at) === 2;
@@ -77,7 +78,7 @@ export class Callers {
       let steps = 0;
       await this.#client.follow(run, async (type) => {
         // At the last step, or one or two before it: the cancel meets the finish.
-        if (type !== "run.step" || ++steps !== Math.max(1, input.steps - Math.floor(when * 3))) return false;
+        if (type !== "run.step" || ++steps !== Math.max(1, length - Math.floor(when * 3))) return false;
         await this.#client.control(run, "cancel");
         run.met = true;
         return false;

@@ -10,7 +10,8 @@ import { keys } from "../../core/runs/keys.ts";
 import { Ledger } from "../../core/runs/ledger.ts";
 import { isTerminal, parseRecord, type RunEvent, type RunRecord } from "../../core/runs/record.ts";
 import { Retention } from "../../core/runs/retention.ts";
-import { drawKind } from "../../core/runs/state/draw_kind.ts";
+import { kindOf } from "../../core/runs/state/kind.ts";
+import { KINDS } from "../../core/runs/state/kinds.ts";
 import { readState } from "../../core/runs/stored_state.ts";
 import { readBlob } from "../../core/runs/store/blobs.ts";
 import { orphanedParts } from "../../core/runs/store/sweep.ts";
@@ -113,12 +114,15 @@ async function judgeBytes(
   const state = await readState(store, keys.state(owner, id), owner, id);
   if (state !== null) {
     const expected = (await references.of(record)).states.get(record.step);
-    if (expected === undefined || !same(drawKind.encode(expected), state)) violations.add("state_differs", id);
+    const kind = kindOf(KINDS, record.task);
+    if (expected === undefined || !same(kind.encode(kind.detach?.(expected) ?? expected), state)) {
+      violations.add("state_differs", id);
+    }
   } else if (record.step > 0) violations.add("state_missing", id);
   if (record.state !== "succeeded") return;
   const blob = await readBlob(store, { owner, run: id, name: RESULT });
   if (blob === null) violations.add("result_missing", id);
-  else if (!same(blob.bytes, await references.picture(record))) violations.add("picture_differs", id);
+  else if (!same(blob.bytes, await references.result(record))) violations.add("result_differs", id);
 }
 
 /** Nothing is held, waits or lies about. @returns blobs that were in parts, and parts that a sweep took away */

@@ -5,28 +5,30 @@
  * @module
  */
 import { encodePicture } from "../../core/image/codec.ts";
+import { readFiles } from "../../core/runs/input_files.ts";
 import type { RunRecord } from "../../core/runs/record.ts";
-import { drawKind } from "../../core/runs/state/draw_kind.ts";
-import { pictureOf } from "../../core/runs/state/kind.ts";
-import type { DrawInput } from "../../core/tasks/draw_input.ts";
-import type { DrawState } from "../../core/tasks/draw_state.ts";
-import type { RemoteSteps } from "../../core/tasks/remote.ts";
+import { fileOf } from "../../core/runs/result_file.ts";
+import { kindOf, pictureOf } from "../../core/runs/state/kind.ts";
+import { KINDS } from "../../core/runs/state/kinds.ts";
+import type { StepEngine } from "../../core/runs/step_engine.ts";
+import type { Store } from "../../core/runs/store/types.ts";
 
 export interface Undisturbed {
   /** By the step that they led to, the first one included. */
-  readonly states: ReadonlyMap<number, DrawState>;
-  readonly last: DrawState;
+  readonly states: ReadonlyMap<number, unknown>;
+  readonly last: unknown;
 }
 
 export class References {
-  readonly #steps: RemoteSteps;
+  readonly #engine: StepEngine;
+  readonly #store: Store;
   readonly #records: ReadonlyMap<string, RunRecord>;
   readonly #known = new Map<string, Promise<Undisturbed>>();
-  readonly #pictures = new Map<string, Promise<Uint8Array>>();
+  readonly #results = new Map<string, Promise<Uint8Array>>();
 
-  /** @param records of all runs, so that origins can be found */
-  constructor(steps: RemoteSteps, records: ReadonlyMap<string, RunRecord>) {
-    [this.#steps, this.#records] = [steps, records];
+  /** @param store for the pictures of inputs; @param records of all runs, so that origins can be found */
+  constructor(engine: StepEngine, store: Store, records: ReadonlyMap<string, RunRecord>) {
+    [this.#engine, this.#store, this.#records] = [engine, store, records];
   }
 
   /** Runs that ask for the same share one. */
@@ -37,22 +39,22 @@ export class References {
     return known;
   }
 
-  /** The picture file of the last state. */
-  picture(record: RunRecord): Promise<Uint8Array> {
+  /** The file of the last state. */
+  result(record: RunRecord): Promise<Uint8Array> {
     const key = this.#keyOf(record);
-    const known = this.#pictures.get(key) ?? this.of(record).then(async ({ last }) => {
-      const { picture } = await this.#steps.result(last);
-      return await encodePicture(picture, "png");
+    const known = this.#results.get(key) ?? this.of(record).then(async ({ last }) => {
+      const result = await this.#engine.result(record.task, last);
+      return (await fileOf(result, record.encoding, encodePicture)).bytes;
     });
-    this.#pictures.set(key, known);
+    this.#results.set(key, known);
     return known;
   }
 
-  #keyOf({ input, merges, origin }: RunRecord): string {
+  #keyOf({ task, input, merges, origin }: RunRecord): string {
     const parent = origin === null
       ? null
       : [origin.kind, origin.step, origin.positions, this.#keyOf(this.#parent(origin))];
-    return JSON.stringify([input, merges, parent]);
+    return JSON.stringify([task, input, merges, parent]);
   }
 
   #parent({ run }: { readonly run: string }): RunRecord {
@@ -62,32 +64,34 @@ export class References {
   }
 
   async #draw(record: RunRecord): Promise<Undisturbed> {
-    const { origin, merges } = record;
-    let state = await this.#steps.start(drawKind.parse(record.input) as DrawInput);
+    const { owner, id, task, input, origin, merges } = record;
+    const kind = kindOf(KINDS, task);
+    let state = await this.#engine.start(task, await readFiles(this.#store, owner, id, input));
     if (origin !== null) {
       const parent = (await this.of(this.#parent(origin))).last;
-      const picture = pictureOf(drawKind);
-      state = (origin.kind === "fork"
+      const picture = pictureOf(kind);
+      state = origin.kind === "fork"
         ? picture.fork(state, parent, origin.step)
-        : picture.redraw(state, parent, Uint32Array.from(origin.positions ?? []))) as DrawState;
+        : picture.redraw(state, parent, Uint32Array.from(origin.positions ?? []));
     }
-    const states = new Map([[state.step, state]]);
+    const at = () => kind.progress(state).step;
+    const states = new Map([[at(), state]]);
     const rest = [...merges];
-    while (state.counts.length > 0) {
-      const stepper = await this.#steps.open(state);
+    while (!kind.done(state)) {
+      const stepper = await this.#engine.open(task, state);
       try {
-        while (state.counts.length > 0 && rest[0]?.step !== state.step) {
+        while (!kind.done(state) && rest[0]?.step !== at()) {
           const delta = await stepper.step();
           if (delta === null) break;
-          state = drawKind.fold(state, delta) as DrawState;
-          states.set(state.step, state);
+          state = kind.fold(state, delta);
+          states.set(at(), state);
         }
       } finally {
         await stepper.close();
       }
-      for (; rest[0] !== undefined && rest[0].step === state.step; rest.shift()) {
-        state = { ...state, counts: rest[0].counts };
-        states.set(state.step, state);
+      for (; rest[0] !== undefined && rest[0].step === at(); rest.shift()) {
+        state = pictureOf(kind).withCounts(state, rest[0].counts);
+        states.set(at(), state);
       }
     }
     return { states, last: state };

@@ -7,8 +7,8 @@
 import { keys } from "../../core/runs/keys.ts";
 import type { RunEvent } from "../../core/runs/record.ts";
 import type { Store } from "../../core/runs/store/types.ts";
+import type { StepEngine } from "../../core/runs/step_engine.ts";
 import { webhookKeys } from "../../core/runs/webhooks/message.ts";
-import type { RemoteInference } from "../../core/tasks/remote.ts";
 import type { DenokvServer } from "../lib/denokv.ts";
 import { Callers } from "./callers.ts";
 import { Client } from "./client.ts";
@@ -32,7 +32,8 @@ export interface ChaosParts {
   readonly store: Store;
   readonly front: Front;
   readonly witness: Witness;
-  readonly inference: RemoteInference;
+  /** Draws what the workers drew, undisturbed. */
+  readonly engine: StepEngine;
   /** Ms. */
   readonly lease: number;
   readonly tell: (line: string) => void;
@@ -48,7 +49,7 @@ const PACE = 6;
 const PATIENCE = 180_000;
 
 export async function runChaos(parts: ChaosParts): Promise<ChaosReport> {
-  const { plan, places, receivers, denokv, store, front, witness, inference, lease, tell } = parts;
+  const { plan, places, receivers, denokv, store, front, witness, engine, lease, tell } = parts;
   const began = performance.now();
   const seconds = () => Number(((performance.now() - began) / 1000).toFixed(1));
   const violations = new Violations();
@@ -100,12 +101,10 @@ export async function runChaos(parts: ChaosParts): Promise<ChaosReport> {
     if (behaviour.startsWith("request_left")) faults.count("request_left");
     else if (behaviour === "stream_left" || behaviour === "cancel_at_finish") faults.count(behaviour);
   }
-  const { steps } = inference;
-  if (steps === undefined) throw new Error("this inference has no steps");
   const records = await recordsOf(store);
   const events = new Map<string, RunEvent[]>();
   for (const record of records.values()) events.set(record.id, await eventsOf(store, record));
-  await judgeRuns(store, records, callers.promised, new References(steps, records), violations);
+  await judgeRuns(store, records, callers.promised, new References(engine, store, records), violations);
   judgeWrites(witness, violations);
   const deliveries = judgeWebhooks(receivers, records, violations);
   const takeovers = judgeTakeovers(faults.losses, records, events, lease, places.length, lag, violations);

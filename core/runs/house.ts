@@ -11,6 +11,7 @@ import type { RemoteInference } from "../tasks/remote.ts";
 import { Admission, type AdmissionOptions } from "./admission.ts";
 import { ApiKeys } from "./api_keys.ts";
 import { Ledger, type LedgerOptions } from "./ledger.ts";
+import { workPreviews } from "./preview_jobs.ts";
 import { Links } from "./links.ts";
 import { Retention } from "./retention.ts";
 import { Runs } from "./service.ts";
@@ -114,12 +115,15 @@ export async function openHouse(options: HouseOptions): Promise<House> {
     const timer = setInterval(sweep, SWEEP);
     worker.start();
     const stop = new AbortController();
-    const sending = dispatcher.run(stop.signal);
+    const beside = Promise.all([
+      dispatcher.run(stop.signal),
+      workPreviews({ runs, engine, encode, ...(rest.log === undefined ? {} : { log: rest.log }) }, stop.signal),
+    ]);
     const close = async () => {
       clearInterval(timer);
       await worker.stop();
       stop.abort();
-      await sending;
+      await beside;
       await store.close();
     };
     return { runs, engine, worker, store: store.info, keys: new ApiKeys(store), links, dispatcher, close };

@@ -8,7 +8,7 @@ import type { Runs } from "./service.ts";
 import { kindOf, pictureOf } from "./state/kind.ts";
 import { idsAt, paintFlat } from "./state/timeline.ts";
 import type { EncodeOutput, StepEngine } from "./step_engine.ts";
-import { putBlob, readBlob } from "./store/blobs.ts";
+import { type BlobKey, putBlob, readBlob } from "./store/blobs.ts";
 
 /** @returns a picture file in the run's own format. @throws `run_not_found`, `step_not_done` (404), `task_has_no_picture` */
 export async function pictureAt(
@@ -18,17 +18,25 @@ export async function pictureAt(
   id: string,
   step: number,
 ): Promise<Uint8Array> {
+  const known = await knownPicture(runs, owner, id, step);
+  if (known !== null) return known;
   const sequence = await sequenceOf(runs, owner, id, step);
   const { encoding: { format, quality } } = await runs.get(owner, id);
-  const { store } = runs.ledger;
-  const key = { owner, run: id, name: `step-${step}` };
-  const known = await readBlob(store, key);
-  if (known !== null) return known.bytes;
   const { ids, masked } = idsAt(sequence, step, await engine.meanCode());
   const bytes = await encode(paintFlat(await engine.decode(ids), masked, ids.length), format, quality);
   // Kept only if nobody was faster; the bytes are the same.
-  await putBlob(store, key, bytes, `image/${format}`).catch(() => undefined);
+  await putBlob(runs.ledger.store, blobOf(owner, id, step), bytes, `image/${format}`).catch(() => undefined);
   return bytes;
+}
+
+/** The picture if it was made before; needs no engine. @throws as {@link pictureAt} */
+export async function knownPicture(runs: Runs, owner: string, id: string, step: number): Promise<Uint8Array | null> {
+  await sequenceOf(runs, owner, id, step);
+  return (await readBlob(runs.ledger.store, blobOf(owner, id, step)))?.bytes ?? null;
+}
+
+function blobOf(owner: string, run: string, step: number): BlobKey {
+  return { owner, run, name: `step-${step}` };
 }
 
 /** When each token was fixed. @throws as {@link pictureAt} */

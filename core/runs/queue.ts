@@ -51,7 +51,15 @@ export interface QueueOptions {
   readonly backoff?: number;
 }
 
+/** Waiting runs that are read at once, and the most among which workers that meet spread out. */
+const PAGE = 64;
+
 export class Queue {
+  /**
+   * Among how many of the first runs of a rank a claim begins. 1 is strict order; it grows while other workers are met at
+   * the same runs, since all of them at the head would each lose a commit to every other, and falls again.
+   */
+  #spread = 1;
   readonly #ledger: Ledger;
   readonly #worker: string;
   readonly #maximum: number;
@@ -74,13 +82,18 @@ export class Queue {
     for (let cursor: string | null = null, page = 0; page < 20; page++) {
       const { entries, cursor: next }: Page<Pending> = await this.#store.list<Pending>({
         prefix: keys.allPending,
-        limit: 16,
+        limit: PAGE,
         cursor,
       });
-      for (const entry of entries) {
-        if (entry.value.not_before > this.#ledger.now()) continue;
-        const claim = await this.#take(entry);
-        if (claim !== null) return claim;
+      const now = this.#ledger.now();
+      const due = entries.filter(({ value }) => value.not_before <= now);
+      while (due.length > 0) {
+        const [entry] = due.splice(this.#choose(due), 1);
+        const claim = entry === undefined ? null : await this.#take(entry);
+        if (claim === "met another") this.#spread = Math.min(PAGE, 2 * this.#spread);
+        if (claim === null || claim === "met another") continue;
+        this.#spread = Math.max(1, this.#spread - 1);
+        return claim;
       }
       if (next === null) return null;
       cursor = next;
@@ -88,7 +101,14 @@ export class Queue {
     return null;
   }
 
-  async #take(place: Entry<Pending>): Promise<Claim | null> {
+  /** Which of the runs that wait: of the first rank, one of the first few. */
+  #choose(due: readonly Entry<Pending>[]): number {
+    const rank = due[0]?.key[1];
+    const end = due.findIndex(({ key }) => key[1] !== rank);
+    return Math.floor(Math.random() * Math.min(this.#spread, end < 0 ? due.length : end));
+  }
+
+  async #take(place: Entry<Pending>): Promise<Claim | null | "met another"> {
     const id = String(place.key[3]);
     const { owner } = place.value;
     const [run, control] = await this.#store.getMany([keys.run(owner, id), keys.control(owner, id)]);
@@ -98,9 +118,11 @@ export class Queue {
     }
     const held = { record: parseRecord(run.value), version: run.version };
     const checks = [{ key: place.key, version: place.version }, { key: keys.lease(id), version: null }];
+    // Another has just taken it, and its place with it.
+    if (held.record.state === "running") return "met another";
     if (held.record.state !== "queued") {
-      await this.#store.commit({ checks, deletes: [place.key] });
-      return null;
+      const left = await this.#store.commit({ checks, deletes: [place.key] });
+      return left.ok ? null : "met another";
     }
     return await this.#lease(held, (control?.value ?? {}) as Control, checks, [place.key], false);
   }
@@ -122,7 +144,8 @@ export class Queue {
     }
     const wait = this.#wait(held.record.attempts);
     if (keep && wait === 0) {
-      return await this.#lease(held, (control?.value ?? {}) as Control, checks, [], true);
+      const claim = await this.#lease(held, (control?.value ?? {}) as Control, checks, [], true);
+      return claim === "met another" ? null : claim;
     }
     await this.requeue(held, lease, wait, held.record.error, "worker_lost");
     return null;
@@ -134,7 +157,7 @@ export class Queue {
     checks: readonly { key: Key; version: string | null }[],
     deletes: readonly Key[],
     reclaimed: boolean,
-  ): Promise<Claim | null> {
+  ): Promise<Claim | null | "met another"> {
     const { record, version } = held;
     const { owner, id } = record;
     const all = [...checks, { key: keys.run(owner, id), version }];
@@ -167,7 +190,7 @@ export class Queue {
       sets: [...sets, { key: keys.lease(id), value: lease }],
       deletes: deletes.filter((key) => key[0] !== "lease"),
     });
-    if (landed === null) return null;
+    if (landed === null) return "met another";
     // Both were written by one commit, so they share its version unless the answer was lost; then the lease is read.
     const entry = await this.#store.get<Lease>(keys.lease(id));
     if (entry?.value.write_id !== lease.write_id) return null;

@@ -37,6 +37,9 @@ export interface WorkerOptions extends QueueOptions {
   readonly log?: (line: Readonly<Record<string, unknown>>) => void;
 }
 
+/** Ms between two writes of the measured speed: it changes slowly, and each is a commit. */
+const PACE_INTERVAL = 5000;
+
 export class Worker {
   readonly id: string;
   readonly #options: Required<Omit<WorkerOptions, "maximumAttempts" | "backoff" | "id">>;
@@ -52,6 +55,8 @@ export class Worker {
   /** When the engine's call at work began; undefined: it is idle. */
   #busySince: number | undefined;
   #killed = false;
+  /** When the measured speed was last written down. */
+  #paceSaved = Number.NEGATIVE_INFINITY;
   #loops: Promise<unknown> | undefined;
   #heart: ReturnType<typeof setInterval> | undefined;
 
@@ -280,7 +285,9 @@ export class Worker {
   async #savePace(run: ActiveRun): Promise<void> {
     const { task } = run.record;
     const step_ms = this.#pace.perStep(task);
-    if (step_ms === undefined) return;
+    const now = performance.now();
+    if (step_ms === undefined || now - this.#paceSaved < PACE_INTERVAL) return;
+    this.#paceSaved = now;
     const value = { fingerprint: this.#options.engine.fingerprint, step_ms, tail_ms: this.#pace.tailOf(task) };
     await this.#options.ledger.store.commit({ sets: [{ key: keys.rate(task), value }] }).catch(() => {});
   }

@@ -8,7 +8,8 @@ import { type Context, Hono } from "hono";
 import { UnmaskError } from "../../core/errors.ts";
 import type { Picture } from "../../core/model/types.ts";
 import { estimate } from "../../core/runs/estimate.ts";
-import { pictureAt, timelineOf } from "../../core/runs/preview.ts";
+import { knownPicture, pictureAt, timelineOf } from "../../core/runs/preview.ts";
+import { askForPreview } from "../../core/runs/preview_jobs.ts";
 import { isTerminal } from "../../core/runs/record.ts";
 import {
   createSchema,
@@ -117,10 +118,20 @@ export function runsRoutes(opening: Promise<RunsDoor>, limits: Limits): Hono<Env
     return context.json(await timelineOf(runs, ownerOf(context), id), 200, NO_STORE);
   });
   on("get", "/v1/runs/:id/steps/:step/image", async (context, door, id) => {
-    const step = Number(context.req.param("step"));
-    const parts = { engine: engineOf(door), encode: door.encode };
-    const { encoding } = await door.runs.get(ownerOf(context), id);
-    return file(await pictureAt(door.runs, parts, ownerOf(context), id, step), `image/${encoding.format}`);
+    const [owner, step] = [ownerOf(context), Number(context.req.param("step"))];
+    const { encoding: { format } } = await door.runs.get(owner, id);
+    const { engine, encode, runs } = door;
+    if (engine !== null) {
+      return file(await pictureAt(runs, { engine, encode }, owner, id, step), `image/${format}`);
+    }
+    const known = await knownPicture(runs, owner, id, step);
+    if (known !== null) return file(known, `image/${format}`);
+    // A worker elsewhere makes it; asking again finds it.
+    await askForPreview(runs.ledger.store, owner, id, step);
+    return context.json({ object: "preview", run: id, step, status: "queued" }, 202, {
+      ...NO_STORE,
+      "retry-after": "1",
+    });
   });
   routes.all("/v1/runs", methodNotAllowed(["GET", "POST"]));
   routes.all("/v1/runs/estimate", methodNotAllowed(["POST"]));

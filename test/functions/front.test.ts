@@ -1,0 +1,78 @@
+/** A server without an engine: previews are small jobs for a worker elsewhere. */
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { RemoteInference } from "../../core/tasks/remote.ts";
+import { workPreviews } from "../../core/runs/preview_jobs.ts";
+import { createApp } from "../../functions/app.ts";
+import { Bench, INPUT, OWNER } from "../core/runs/run_bench.ts";
+import { plainFile, tableEngine } from "../core/runs/table_engine.ts";
+
+let bench: Bench;
+let app: ReturnType<typeof createApp>;
+let stop: AbortController;
+
+beforeEach(async () => {
+  bench = await Bench.open();
+  stop = new AbortController();
+  app = createApp({
+    inference: new Promise<RemoteInference>(() => {}),
+    runs: Promise.resolve({
+      runs: bench.runs,
+      engine: null,
+      encode: plainFile,
+      decode: () => Promise.reject(new Error("no codec here")),
+      imageSize: 128,
+    }),
+  });
+});
+afterEach(async () => {
+  stop.abort();
+  await bench.close();
+});
+
+test("a preview is asked for once, made by a worker, and there at the next request", async () => {
+  const accepted = await app.request("/v1/runs", {
+    method: "POST",
+    headers: { "content-type": "application/json", prefer: "respond-async" },
+    body: JSON.stringify({ task: "draw", input: INPUT }),
+  });
+  expect(accepted.status, await accepted.clone().text()).toBe(202);
+  const { id } = await accepted.json();
+  const [entry] = (await bench.store.list<{ owner: string }>({ prefix: ["run"] })).entries;
+  const owner = entry?.value.owner ?? "nobody";
+  const ask = () => app.request(`/v1/runs/${id}/steps/5/image`);
+  expect((await ask()).status).toBe(404); // not drawn yet
+  bench.worker();
+  for (const end = performance.now() + 100_000; performance.now() < end;) {
+    if ((await bench.runs.get(owner, id)).state === "succeeded") break;
+    await new Promise((resolve) => setTimeout(resolve, 30));
+  }
+  const first = await ask();
+  expect([first.status, first.headers.get("retry-after")]).toEqual([202, "1"]);
+  expect((await ask()).status).toBe(202);
+  expect((await bench.store.list({ prefix: ["preview"] })).entries).toHaveLength(1);
+  const stranger = { headers: { authorization: "Bearer stranger" } };
+  expect((await app.request(`/v1/runs/${id}/steps/5/image`, stranger)).status).toBe(404);
+
+  const engine = tableEngine();
+  const working = workPreviews({ runs: bench.runs, engine, encode: plainFile, poll: 20 }, stop.signal);
+  await expect.poll(async () => (await ask()).status, { timeout: 20_000 }).toBe(200);
+  const bytes = new Uint8Array(await (await ask()).arrayBuffer());
+  expect(bytes.filter((value) => value === 128).length).toBeGreaterThan(0);
+  expect((await bench.store.list({ prefix: ["preview"] })).entries).toEqual([]);
+  stop.abort();
+  await working;
+});
+
+test("a fork with another plan is refused by that name where the task has none", async () => {
+  const id = await bench.create();
+  bench.worker();
+  await bench.until(id, ({ state }) => state === "succeeded");
+  await expect(bench.runs.fork(OWNER, id, { step: 3, input: { plan: "a dog [0, 0, 9, 9]" } })).rejects.toMatchObject({
+    code: "plan_unsupported",
+    param: "plan",
+    fix: expect.stringContaining("leave the plan out"),
+  });
+  await expect(bench.runs.fork(OWNER, id, { step: 3, input: { guidance: 99 } })).rejects.toMatchObject({
+    code: "guidance_out_of_range",
+  });
+});
