@@ -65,6 +65,13 @@ export const deliveriesSchema = z.object({
   })),
 });
 export const replayedSchema = z.object({ replayed: z.literal(true) });
+/** On a front without an engine: a worker elsewhere makes it. */
+export const previewSchema = z.object({
+  object: z.literal("preview"),
+  run: z.string(),
+  step: z.int(),
+  status: z.literal("queued"),
+});
 export const hookAnswerSchema = z.object({ received: z.literal(true), run: runSchema.nullable() });
 export const apiKeySchema = z.object({
   id: z.string(),
@@ -167,7 +174,7 @@ export const RUN_OPERATIONS: readonly Operation[] = [
     method: "get",
     path: "/v1/runs/{id}/steps/{step}/image",
     summary: "The picture at a step",
-    answers: { 200: picture },
+    answers: { 200: picture, 202: [json(previewSchema)] },
   },
   {
     ...runs,
