@@ -71,10 +71,10 @@ beforeAll(async () => {
   const fetchPicture = pictureFetcher({
     resolve,
     forbidden: (address) => address !== "127.0.0.1",
-    timeout: 3000,
+    timeout: 15_000,
     maximumBytes: 100_000,
   });
-  const literal = pictureFetcher({ timeout: 2000, resolve });
+  const literal = pictureFetcher({ timeout: 15_000, resolve });
   const door = {
     ...house.door,
     fetchPicture: (url: string) => (/^https?:\/\/[a-z]+\.example[:/]/.test(url) ? fetchPicture(url) : literal(url)),
@@ -95,7 +95,7 @@ beforeAll(async () => {
     }),
     protocols: Promise.resolve(door),
     hooks: Promise.resolve({ runs, hooks }),
-    limits: { ...DEFAULT_LIMITS, bodyMilliseconds: 1000 },
+    limits: { ...DEFAULT_LIMITS, bodyMilliseconds: 6000 },
   };
   const rate = { rate: 10_000 };
   const keys = Promise.resolve(house.keys);

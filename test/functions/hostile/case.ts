@@ -66,10 +66,10 @@ export async function raw(base: string, request: string): Promise<Reply> {
     await connection.write(new TextEncoder().encode(request));
     let text = "";
     const decoder = new TextDecoder();
-    const end = performance.now() + 10_000;
+    const end = performance.now() + 90_000;
     const buffer = new Uint8Array(65_536);
     while (performance.now() < end) {
-      const late = new Promise<null>((resolve) => setTimeout(() => resolve(null), 3000));
+      const late = new Promise<null>((resolve) => setTimeout(() => resolve(null), 60_000));
       const length = await Promise.race([connection.read(buffer), late]);
       if (length === null) break;
       text += decoder.decode(buffer.subarray(0, length), { stream: true });
