@@ -69,8 +69,12 @@ export async function raw(base: string, request: string): Promise<Reply> {
     const end = performance.now() + 90_000;
     const buffer = new Uint8Array(65_536);
     while (performance.now() < end) {
-      const late = new Promise<null>((resolve) => setTimeout(() => resolve(null), 60_000));
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const late = new Promise<null>((resolve) => {
+        timer = setTimeout(() => resolve(null), 60_000);
+      });
       const length = await Promise.race([connection.read(buffer), late]);
+      clearTimeout(timer);
       if (length === null) break;
       text += decoder.decode(buffer.subarray(0, length), { stream: true });
       const [head = "", body = ""] = text.split("\r\n\r\n");
