@@ -13,11 +13,13 @@ import { openInference } from "../core/tasks/remote.ts";
 import { type Command, type JsonLine, main } from "./lib/command.ts";
 import { COMMON_FLAGS, parseFlags, usage } from "./lib/flags.ts";
 import { describeMachine, type MachineFacts } from "./lib/machine.ts";
-import { DEFAULT_MODEL } from "./lib/model.ts";
+import { DEFAULT_MODEL, MODEL_FLAGS } from "./lib/model.ts";
 import { probe, type ProviderReport } from "./lib/probe.ts";
 import { findVulkan, vulkanAdvice, type VulkanFacts } from "./lib/vulkan.ts";
 
-/** Where one graph of the shipped model runs. */
+export const DOCTOR_FLAGS = { model: MODEL_FLAGS.model, ...COMMON_FLAGS } as const;
+
+/** Where one graph of the model runs. */
 export interface GraphReport {
   readonly graph: string;
   /** Of all of its nodes: the engine refuses to load a graph that is only partly on its provider. */
@@ -26,8 +28,8 @@ export interface GraphReport {
   readonly bytes: number;
 }
 
-/** Loads what the shipped model draws with on a provider and says where each graph runs. */
-export type GraphsOf = (provider: Provider) => Promise<readonly GraphReport[]>;
+/** Loads what a model draws with on a provider and says where each graph runs. */
+export type GraphsOf = (provider: Provider, modelFolder: string) => Promise<readonly GraphReport[]>;
 
 /** The line of `--json`. */
 export interface DoctorReport extends JsonLine {
@@ -38,7 +40,7 @@ export interface DoctorReport extends JsonLine {
   /** WebGPU's adapter in its own words; null where there is none. */
   readonly adapter: AdapterFacts | null;
   readonly vulkan: VulkanFacts;
-  /** What the shipped model draws with, on the provider that `auto` takes; null if it was not or could not be loaded. */
+  /** What the model draws with, on the provider that `auto` takes; null if it was not or could not be loaded. */
   readonly graphs: readonly GraphReport[] | null;
   readonly advice: readonly string[];
 }
@@ -54,8 +56,8 @@ export interface Examination {
 }
 
 /** As a draw would: in its thread, with the parts that drawing needs. @throws {UnmaskError} what `openInference` throws */
-async function graphsOfModel(provider: Provider): Promise<readonly GraphReport[]> {
-  const inference = await openInference({ modelFolder: DEFAULT_MODEL, provider });
+async function graphsOfModel(provider: Provider, modelFolder: string): Promise<readonly GraphReport[]> {
+  const inference = await openInference({ modelFolder, provider });
   try {
     const { loaded, provider: used } = inference.info;
     return loaded.map(({ graph, bytes }) => ({ graph, provider: used, bytes }));
@@ -74,14 +76,14 @@ export const THIS_MACHINE: Examination = {
 };
 
 /**
- * The command. When nothing can compute, what `auto` would take does not work, or the shipped model does not load there,
+ * The command. When nothing can compute, what `auto` would take does not work, or the model does not load there,
  * it fails, and its line of JSON is the whole report with the error.
  */
 export function doctorCommand(examine: Examination = THIS_MACHINE): Command {
   return async (args, { output, signal, announce }) => {
-    const { flags } = parseFlags(args, COMMON_FLAGS);
+    const { flags } = parseFlags(args, DOCTOR_FLAGS);
     if (flags.help) {
-      output.stderr(`${usage("doctor [--json]", COMMON_FLAGS)}\n`);
+      output.stderr(`${usage("doctor [flags]", DOCTOR_FLAGS)}\n`);
       return { help: true };
     }
     const tell = (text: string) => output.stderr(`${text}\n`);
@@ -102,7 +104,10 @@ export function doctorCommand(examine: Examination = THIS_MACHINE): Command {
     tell(`auto takes ${provider ?? "nothing"}`);
     const sick = ailment(provider, providers);
     signal.throwIfAborted();
-    const model = sick === undefined && provider !== null ? await loadGraphs(examine.graphsOf, provider) : undefined;
+    const folder = flags.model ?? DEFAULT_MODEL;
+    const model = sick === undefined && provider !== null
+      ? await loadGraphs(() => examine.graphsOf(provider, folder))
+      : undefined;
     const error = sick ?? model?.error;
     const graphs = model?.graphs ?? null;
     for (const { graph, provider, bytes } of graphs ?? []) {
@@ -120,11 +125,10 @@ export function doctorCommand(examine: Examination = THIS_MACHINE): Command {
 
 /** A model that does not load is a finding of the report, not the end of it. */
 async function loadGraphs(
-  graphsOf: GraphsOf,
-  provider: Provider,
+  graphsOf: () => Promise<readonly GraphReport[]>,
 ): Promise<{ readonly graphs?: readonly GraphReport[]; readonly error?: UnmaskError }> {
   try {
-    return { graphs: await graphsOf(provider) };
+    return { graphs: await graphsOf() };
   } catch (error) {
     if (error instanceof UnmaskError) return { error };
     throw error;

@@ -33,6 +33,19 @@ const machine: Examination = {
 };
 
 describe("doctor", () => {
+  it("loads the model that it is asked about", async () => {
+    const asked: string[] = [];
+    const graphsOf = (provider: Provider, folder: string) => {
+      asked.push(folder);
+      return Promise.resolve([{ graph: "draw", provider, bytes: 1 }]);
+    };
+    expect((await collect(doctorCommand({ ...machine, graphsOf }), ["--json", "--model", "models/other"])).code).toBe(
+      0,
+    );
+    expect((await collect(doctorCommand({ ...machine, graphsOf }), ["--json"])).code).toBe(0);
+    expect(asked).toEqual(["models/other", "models/scenes"]);
+  });
+
   it("examines this machine: one line of JSON whose providers really computed", async () => {
     const { code, stdout, stderr } = await collect(doctorCommand(), ["--json"]);
     expect(code).toBe(0);
