@@ -66,8 +66,9 @@ export const soakCommand: Command = async (args, { output, signal }) => {
   }
 };
 
-async function soak(
-  { url, pid }: StartedServer,
+/** Against a server with process id `pid`. */
+export async function soak(
+  { url, pid }: Pick<StartedServer, "url" | "pid">,
   minutes: number,
   signal: AbortSignal,
   say: (text: string) => void,

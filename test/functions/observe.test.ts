@@ -99,8 +99,12 @@ test("each request is one line with its id and its run, and no path that could h
 });
 
 test("spans go out through Deno's own OpenTelemetry: a run, its wait, its work and its steps", async () => {
-  const spans: { readonly name: string; readonly traceId: string; readonly spanId: string; readonly parentSpanId: string }[] =
-    [];
+  const spans: {
+    readonly name: string;
+    readonly traceId: string;
+    readonly spanId: string;
+    readonly parentSpanId: string;
+  }[] = [];
   const collector = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, async (request) => {
     if (!request.url.endsWith("/v1/traces")) return new Response("{}");
     const { resourceSpans } = await request.json();
