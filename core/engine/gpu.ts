@@ -34,6 +34,15 @@ export interface GpuHoldings {
   readonly bytes: number;
 }
 
+/** Marks in the GPU's queue. */
+export interface GpuClock {
+  /** Behind everything that was submitted before. */
+  mark(): Promise<void>;
+  /** Seconds from each mark to the next, by the GPU's clock; forgets them. Waits for the GPU. */
+  read(): Promise<number[]>;
+  release(): void;
+}
+
 export interface Gpu {
   /** A tensor on the device, a feed of any graph of this engine. @throws `gpu_device_lost` */
   tensor(tensor: HostTensor): Promise<ResidentTensor>;
@@ -45,6 +54,8 @@ export interface Gpu {
    */
   run(work: GpuWork): Promise<Uint32Array>;
   readonly holdings: GpuHoldings;
+  /** Undefined where the device has no timestamp queries. Release it. */
+  clock(): Promise<GpuClock | undefined>;
 }
 
 /** A part of a resident tensor, such as one row of logits. */

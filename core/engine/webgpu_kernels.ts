@@ -6,7 +6,8 @@
  */
 import type { Kernel } from "../../kernels/wgsl/kernel.ts";
 import { UnmaskError } from "../errors.ts";
-import type { Dispatch, Gpu, GpuHoldings, GpuWork } from "./gpu.ts";
+import type { Dispatch, Gpu, GpuClock, GpuHoldings, GpuWork } from "./gpu.ts";
+import { QueueClock } from "./gpu_clock.ts";
 import { exclusive } from "./lock.ts";
 import { deviceLost, orLoss, type Runtime, runtimeError } from "./ort.ts";
 import { GuardedResident } from "./ort_resident.ts";
@@ -72,6 +73,13 @@ export class WebGpuKernels implements Gpu {
       const refusal = await gpu.popErrorScope();
       if (refusal === null && "words" in outcome) return outcome.words;
       throw await orLoss(this.#runtime, failed(work, refusal ?? ("cause" in outcome ? outcome.cause : undefined)));
+    });
+  }
+
+  clock(): Promise<GpuClock | undefined> {
+    return exclusive(async () => {
+      const gpu = await this.#device();
+      return gpu.features.has("timestamp-query") ? new QueueClock(gpu) : undefined;
     });
   }
 

@@ -5,7 +5,7 @@
  * @module
  */
 import type { BuiltGraph } from "../../kernels/onnx/graph.ts";
-import type { Engine, GraphFile, Session } from "../engine/types.ts";
+import type { Engine, Graph, GraphFile, Session } from "../engine/types.ts";
 import type { LoadedGraph } from "./types.ts";
 
 /** A graph that was built before. */
@@ -34,10 +34,10 @@ export class Graphs {
   /** `name`: that of the graph which `build` builds. */
   async load(name: string, build: () => Promise<BuiltGraph>): Promise<Session> {
     const stored = this.#stored?.find(name);
-    const graph = stored?.file ?? await build();
+    const graph: Graph | GraphFile = stored?.file ?? await build();
     if (graph.name !== name) throw new RangeError(`graph ${graph.name} was asked for as ${name}`);
     const session = await this.#engine.load(graph);
-    const bytes = stored?.bytes ?? ("weightBytes" in graph ? graph.weightBytes : 0);
+    const bytes = stored?.bytes ?? ("weightBytes" in graph ? Number(graph.weightBytes) : 0);
     const counted: Session = {
       name,
       run: (feeds, outputs, keep) => session.run(feeds, outputs, keep),
@@ -46,7 +46,8 @@ export class Graphs {
         await session.release();
       },
     };
-    this.#loaded.set(counted, { graph: name, bytes });
+    const { cpuNodes } = graph;
+    this.#loaded.set(counted, { graph: name, bytes, ...(cpuNodes === undefined ? {} : { cpuNodes }) });
     return counted;
   }
 

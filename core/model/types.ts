@@ -90,6 +90,8 @@ export interface PromptPictures {
 export interface LoadedGraph {
   readonly graph: string;
   readonly bytes: number;
+  /** Why some of its nodes run on the CPU under the webgpu provider; absent: none does, the engine refuses it. */
+  readonly cpuNodes?: string;
 }
 
 /** Rows of logits on the GPU, fp32 [positions, vqCodes] each. */

@@ -28,6 +28,7 @@ import { createDraw, type DrawTask } from "./draw.ts";
 import { DRAW_DEFAULTS, parseDrawDefaults } from "./draw_defaults.ts";
 import { unpackPictures } from "./input_pictures.ts";
 import type { Delta, Stepper } from "./task.ts";
+import { warmUp } from "./warm_up.ts";
 
 export interface LoadOptions {
   readonly modelFolder: string;
@@ -73,6 +74,7 @@ export async function loadModel({ modelFolder, provider, threads }: LoadOptions)
   });
   try {
     const model = await openModel({ folder: modelFolder, engine, parts: PARTS });
+    if (model.resident !== undefined) await warmUp(model);
     const info: ModelInfo = {
       ...engine.info,
       model: basename(resolve(modelFolder)),

@@ -18,7 +18,7 @@ import { writeSmallFolder } from "../model/small_model.ts";
 import { plainFile } from "./table_engine.ts";
 
 /** Milliseconds, for a software adapter on a busy machine. */
-const SLOW = 900_000;
+const SLOW = 3_600_000;
 const OWNER = "somebody";
 const input = { prompt: "a photo of a dog", seed: 5, steps: 8, guidance: 1.5 };
 const PROVIDERS = ["cpu", "webgpu"] as const;

@@ -16,7 +16,7 @@ import { randomWeights, smallConfig, smallTokenizer } from "../model/small_model
 import { picture } from "./seeing_model.ts";
 
 /** Milliseconds, for a software adapter on a busy machine. */
-const SLOW = 900_000;
+const SLOW = 3_600_000;
 /** Newly revealed ids and 64 bytes, whatever the step. */
 const MOST_BYTES = 4096 + 64;
 
