@@ -13,7 +13,7 @@ import { openInference } from "../core/tasks/remote.ts";
 import { type Command, type JsonLine, main } from "./lib/command.ts";
 import { COMMON_FLAGS, parseFlags, usage } from "./lib/flags.ts";
 import { describeMachine, type MachineFacts } from "./lib/machine.ts";
-import { DEFAULT_MODEL, MODEL_FLAGS } from "./lib/model.ts";
+import { DEFAULT_MODEL, MODEL_FLAGS, requireModelFolder } from "./lib/model.ts";
 import { probe, type ProviderReport } from "./lib/probe.ts";
 import { findVulkan, vulkanAdvice, type VulkanFacts } from "./lib/vulkan.ts";
 
@@ -57,6 +57,7 @@ export interface Examination {
 
 /** As a draw would: in its thread, with the parts that drawing needs. @throws {UnmaskError} what `openInference` throws */
 async function graphsOfModel(provider: Provider, modelFolder: string): Promise<readonly GraphReport[]> {
+  await requireModelFolder({ modelFolder });
   const inference = await openInference({ modelFolder, provider });
   try {
     const { loaded, provider: used } = inference.info;
