@@ -11,6 +11,7 @@ import { gpuBench } from "./gpu.ts";
 import { httpBench } from "./http.ts";
 import { queueBench } from "./queue.ts";
 import { snapshotsBench } from "./snapshots.ts";
+import { soakBench } from "./soak.ts";
 
 const BENCHES: Readonly<Record<string, Command>> = {
   draw: drawBench,
@@ -19,6 +20,7 @@ const BENCHES: Readonly<Record<string, Command>> = {
   http: httpBench,
   queue: queueBench,
   snapshots: snapshotsBench,
+  soak: soakBench,
 };
 
 export const benchCommand: Command = async ([name, ...args], context) => {

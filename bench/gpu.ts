@@ -1,6 +1,7 @@
 /**
  * `deno task bench gpu`: the step loop on the GPU of this machine: seconds a step by part, pictures and tokens a second,
- * what crosses to the host, memory, and the shares of the GEMM rate and of the memory rate that were measured beside it.
+ * what crosses to the host, memory, and the shares of the GEMM rate and of the memory rate that were measured beside it;
+ * then one block of each kind of the published architecture at 1024 px in fp16 and int4, and its whole step put together.
  *
  * @module
  */
@@ -11,12 +12,14 @@ import { openEngine } from "../core/engine/choose.ts";
 import type { Gpu } from "../core/engine/gpu.ts";
 import { difference, type GpuCounts, watchGpu } from "../core/engine/gpu_watch.ts";
 import { pickCells } from "../core/model/cells.ts";
+import { UnmaskError } from "../core/errors.ts";
 import { DRAWING, openModel } from "../core/model/model.ts";
 import type { Model, ResidentDrawing } from "../core/model/types.ts";
 import { createDraw } from "../core/tasks/draw.ts";
 import { parseDrawInput } from "../core/tasks/draw_input.ts";
 import { drawSetup } from "../core/tasks/draw_setup.ts";
 import { gemmRates, gemmShapes } from "./lib/gemm.ts";
+import { FORMATS, FULL_SHAPE, type LayerOptions, layerTimes } from "./lib/layer_times.ts";
 import { copyRate, stepWork } from "./lib/gpu_work.ts";
 import { checkPictures } from "./lib/pictures.ts";
 
@@ -25,6 +28,7 @@ const FLAGS = {
   steps: { kind: "number", help: "forward passes a picture (default: 16)" },
   software: { kind: "switch", help: "take a software adapter where there is no other" },
   model: { kind: "text", help: "the model's folder (default: models/scenes)" },
+  scale: { kind: "number", help: "divide the published widths by 1, 2, 4, 8 or 16 (default: 1; 16 on software)" },
   ...COMMON_FLAGS,
 } as const;
 
@@ -40,6 +44,7 @@ export const gpuBench: Command = async (args, { output }) => {
   }
   const { steps = 16 } = flags;
   const pictures = checkPictures(flags.pictures ?? 3);
+  if (flags.scale !== undefined && ![1, 2, 4, 8, 16].includes(flags.scale)) throw scaleUnknown();
   const watch = watchGpu();
   const engine = await openEngine({ provider: "webgpu", ...(flags.software ? { allowSoftwareAdapter: true } : {}) });
   try {
@@ -79,14 +84,33 @@ export const gpuBench: Command = async (args, { output }) => {
       memory_rate: rates.memory,
       memory_share: weights / parts.network / rates.memory,
     };
-    output.stderr(table(line));
     await model.close();
-    return line;
+    // A software adapter would take an hour for the published size.
+    const scale = flags.scale ?? (engine.info.software ? 16 : 1);
+    const options = { engine, gpu: resident.gpu, scale, shape: FULL_SHAPE, repeats: REPEATS, wait: parts.wait };
+    const published = await fullSize({ ...options, memoryRate: rates.memory, note: output.stderr });
+    const report = { ...line, published: { scale, ...FULL_SHAPE, ...published } };
+    output.stderr(table(report));
+    return report;
   } finally {
     await engine.close();
     watch.stop();
   }
 };
+
+async function fullSize(options: LayerOptions) {
+  const [half, int4] = FORMATS;
+  return { [half]: await layerTimes(options, half), [int4]: await layerTimes(options, int4) };
+}
+
+function scaleUnknown(): UnmaskError {
+  return new UnmaskError({
+    code: "flag_unknown_value",
+    message: "--scale is 1, 2, 4, 8 or 16",
+    fix: "leave it out to let the adapter decide",
+    param: "scale",
+  });
+}
 
 async function drawOnce(model: Model, seed: number, steps: number, counts: () => GpuCounts) {
   const task = createDraw();
@@ -126,6 +150,13 @@ async function partsOf(model: Model, { gpu, draw }: ResidentDrawing, steps: numb
   await waitFor(gpu, canvas);
   const plan = { step: 1, positions, count: picks, guidance: 1, filter: { topK: 0, topP: 1 }, temperature: 1 };
   const pick = await secondsOf(REPEATS, () => canvas.pick(logits.rows, plan));
+  const onGpu = await gpuSeconds(gpu, async (mark) => {
+    await mark();
+    (await draw(cache, canvas.ids, positions)).release();
+    await mark();
+    await canvas.pick(logits.rows, plan);
+    await mark();
+  });
   logits.release();
   canvas.release();
   cache.release();
@@ -136,8 +167,22 @@ async function partsOf(model: Model, { gpu, draw }: ResidentDrawing, steps: numb
     network: Math.max((network - wait) / REPEATS, 1e-9),
     pick: Math.max(pick - wait, 0),
     wait,
+    /** By its own clock: null without timestamp queries. */
+    gpu_network: onGpu?.[0] ?? null,
+    gpu_pick: onGpu?.[1] ?? null,
     multiply_adds: stepWork(config, shape),
   };
+}
+
+async function gpuSeconds(gpu: Gpu, work: (mark: () => Promise<void>) => Promise<void>): Promise<number[] | undefined> {
+  const clock = await gpu.clock();
+  if (clock === undefined) return undefined;
+  try {
+    await work(() => clock.mark());
+    return await clock.read();
+  } finally {
+    clock.release();
+  }
 }
 
 async function waitFor(gpu: Gpu, canvas: GpuCanvas): Promise<void> {

@@ -5,6 +5,7 @@
  */
 import { GraphBuilder } from "../../kernels/onnx/graph.ts";
 import { matmul } from "../../kernels/onnx/ops.ts";
+import { linearHalf } from "../../kernels/onnx/quantize.ts";
 import type { Engine } from "../../core/engine/types.ts";
 import type { ModelConfig } from "../../core/model/config.ts";
 
@@ -28,20 +29,24 @@ export async function gemmRates(engine: Engine, shapes: readonly GemmShape[], re
   return rates;
 }
 
-async function gemmRate(engine: Engine, [m, k, n]: GemmShape, repeats: number): Promise<number> {
+/** @param format of the right side: "float16" multiplies in fp16 where the runtime does. @default fp32 */
+export async function gemmRate(
+  engine: Engine,
+  [m, k, n]: GemmShape,
+  repeats: number,
+  format?: "float16",
+): Promise<number> {
   // Several products a run, so that the call's own cost does not count; their sum is one number.
   const products = Math.max(1, Math.round(2e8 / (m * k * n)));
   const g = new GraphBuilder("gemm");
   const x = g.input("x", "float32", [m, k]);
   const ones = g.initializer("ones", "float32", [n, 1], () => new Float32Array(n).fill(1));
   const sums = Array.from({ length: products }, (_, i) => {
-    const right = g.initializer(
-      `right${i}`,
-      "float32",
-      [k, n],
-      () => Float32Array.from({ length: k * n }, Math.random),
-    );
-    return matmul(g, matmul(g, x, right), ones);
+    const load = () => Promise.resolve(Float32Array.from({ length: k * n }, Math.random));
+    const product = format === undefined
+      ? matmul(g, x, g.initializer(`right${i}`, "float32", [k, n], load))
+      : linearHalf(g, x, { name: `right${i}`, dims: [k, n], format, load });
+    return matmul(g, product, ones);
   });
   g.output("y", g.node("Sum", sums), "float32", [m, 1]);
   const session = await engine.load(await g.build());
