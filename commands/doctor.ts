@@ -26,6 +26,8 @@ export interface GraphReport {
   readonly provider: Provider;
   /** Bytes of its weights in memory. */
   readonly bytes: number;
+  /** Why some of its nodes run on the CPU all the same; absent: none does. */
+  readonly cpu_nodes?: string;
 }
 
 /** Loads what a model draws with on a provider and says where each graph runs. */
@@ -61,7 +63,12 @@ async function graphsOfModel(provider: Provider, modelFolder: string): Promise<r
   const inference = await openInference({ modelFolder, provider });
   try {
     const { loaded, provider: used } = inference.info;
-    return loaded.map(({ graph, bytes }) => ({ graph, provider: used, bytes }));
+    return loaded.map(({ graph, bytes, cpuNodes }) => ({
+      graph,
+      provider: used,
+      bytes,
+      ...(cpuNodes === undefined ? {} : { cpu_nodes: cpuNodes }),
+    }));
   } finally {
     await inference.close();
   }
@@ -111,8 +118,9 @@ export function doctorCommand(examine: Examination = THIS_MACHINE): Command {
       : undefined;
     const error = sick ?? model?.error;
     const graphs = model?.graphs ?? null;
-    for (const { graph, provider, bytes } of graphs ?? []) {
-      tell(`graph ${graph}: ${provider}, ${(bytes / 1e6).toFixed(1)} MB of weights`);
+    for (const { graph, provider, bytes, cpu_nodes } of graphs ?? []) {
+      const beside = cpu_nodes === undefined ? "" : `; some nodes on the CPU: ${cpu_nodes}`;
+      tell(`graph ${graph}: ${provider}, ${(bytes / 1e6).toFixed(1)} MB of weights${beside}`);
     }
     const advice = adviseOn(adapter, vulkan, machine, providers);
     for (const line of advice) tell(`hint: ${line}`);

@@ -102,6 +102,10 @@ describe("doctor", () => {
     );
     expect(JSON.parse(stdout).graphs).toEqual([{ graph: "draw", provider: "cpu", bytes: 12_340_000 }]);
     expect(stderr).toContain("graph draw: cpu, 12.3 MB of weights\n");
+    const odd = { graph: "odd", provider: "webgpu", bytes: 1e6, cpu_nodes: "WebGPU has no Det" } as const;
+    const named = await collect(doctorCommand({ ...machine, graphsOf: () => Promise.resolve([odd]) }), ["--json"]);
+    expect(named.stderr).toContain("1.0 MB of weights; some nodes on the CPU: WebGPU has no Det\n");
+    expect(JSON.parse(named.stdout).graphs).toEqual([odd]);
   });
 
   it("fails, with the report, when the model does not load", async () => {
