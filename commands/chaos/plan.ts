@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type TaskName, TASKS } from "../../core/tasks/all_tasks.ts";
+import type { TaskName } from "../../core/tasks/all_tasks.ts";
 import { Random } from "./random.ts";
 
 /** Faults that hit a process or the store, one at a time. */

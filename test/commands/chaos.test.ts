@@ -83,7 +83,7 @@ test("takeovers are late beyond the lease and a second, and what was reclaimed g
     const lag = new LagMeter();
     lag.stop();
     const records = new Map<string, RunRecord>([["run_1", record]]);
-    const events = new Map([
+    const events = new Map<string, readonly RunEvent[]>([
       ["run_1", [
         event(1500, "run.requeued", { reason: "worker_lost", wait_ms: 0 }),
         event(started, "run.started", { claim: 2 }),
