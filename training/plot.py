@@ -17,7 +17,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 KINDS = {f"{key}_{ratio}": f"{name}, {masked} % masked"
          for key, name in (("own", "own colours"), ("tint", "tints"))
          for ratio, masked in (("0.95", "95-100"), ("0.8", "80-95"), ("0.5", "50-80"), ("0.0", "0-50"))}
-KINDS["ground"] = "ground"
+KINDS |= {"ground": "ground", "layout": "probe: class in each blank cell", "said": "probe: what is said of a name"}
 
 
 def rows(*parts):
@@ -40,7 +40,7 @@ def finish(figure, name):
 
 def losses(axes, log, x, kinds):
     for key, label in kinds.items():
-        points = [(row[x], row[key]) for row in log if key in row]
+        points = [(row[x], row[key]) for row in log if row.get(key)]
         axes.plot(*zip(*points), label=label)
     axes.set_yscale("log")
     axes.grid(alpha=0.3)
