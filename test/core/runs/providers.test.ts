@@ -70,14 +70,45 @@ describeWebGpu("a run across providers", () => {
   }
 
   /** Works until the record is as wanted, and hands back. */
-  async function work(name: Name, id: string, wanted: (record: RunRecord) => boolean): Promise<RunRecord> {
-    const worker = new Worker({ ledger, engine: engine(name), kinds: [drawKind], encode: plainFile, poll: 20 });
+  async function work(
+    name: Name,
+    id: string,
+    wanted: (record: RunRecord) => boolean,
+    by: StepEngine = engine(name),
+  ): Promise<RunRecord> {
+    const worker = new Worker({ ledger, engine: by, kinds: [drawKind], encode: plainFile, poll: 20 });
     worker.start();
     try {
       return await until(id, wanted);
     } finally {
       await worker.stop();
     }
+  }
+
+  /** Takes three steps and hands back: the fourth waits until the three were seen, however fast the engine is. */
+  async function workHalf(name: Name, id: string): Promise<RunRecord> {
+    const inner = engine(name);
+    const seen = Promise.withResolvers<void>();
+    const halting: StepEngine = {
+      ...inner,
+      async open(task, state) {
+        const steps = await inner.open(task, state);
+        let taken = 0;
+        return {
+          async step() {
+            if (taken++ === 3) await seen.promise;
+            return await steps.step();
+          },
+          close: () => steps.close(),
+        };
+      },
+    };
+    const three = (record: RunRecord) => {
+      if (record.step < 3) return false;
+      setTimeout(seen.resolve, 50); // by then the worker has been told to stop
+      return true;
+    };
+    return await work(name, id, three, halting);
   }
 
   const ended = ({ state }: RunRecord) => ["succeeded", "failed"].includes(state);
@@ -99,7 +130,7 @@ describeWebGpu("a run across providers", () => {
         fingerprints: [engine(first).fingerprint],
       });
       const id = await create(false);
-      const half = await work(first, id, ({ step }) => step >= 3);
+      const half = await workHalf(first, id);
       expect(half.step).toBeLessThan(input.steps);
       const left = await runs.get(OWNER, id);
       expect(left).toMatchObject({ state: "queued", exact: true, fingerprints: [engine(first).fingerprint] });
@@ -126,7 +157,7 @@ describeWebGpu("a run across providers", () => {
     "begun on %s with require=exact it is refused on %s, and says how to go on",
     async (first, second) => {
       const id = await create(true);
-      await work(first, id, ({ step }) => step >= 3);
+      await workHalf(first, id);
       const worker = new Worker({
         ledger,
         engine: engine(second),
