@@ -26,8 +26,7 @@ test("whatever is changed in it, it is no token of ours", () => {
   const other = new Links(new Uint8Array(32).fill(2));
   expect(code(() => other.verify(token, "result", 0))).toBe("link_invalid");
   for (let i = 0; i < token.length; i++) {
-    // The last character of each part holds bits that base64 ignores: every other one counts.
-    if (i === token.length - 1 || token[i + 1] === "." || token[i] === ".") continue;
+    if (token[i] === ".") continue;
     const forged = `${token.slice(0, i)}${token[i] === "A" ? "B" : "A"}${token.slice(i + 1)}`;
     expect(code(() => links.verify(forged, "result", 0)), String(i)).toBe("link_invalid");
   }
