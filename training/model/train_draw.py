@@ -77,7 +77,8 @@ class Trainee(nn.Module):
         self.head.take(network.gen_predictor[2].weight)
 
     def states(self, b, group):
-        """Of the scored positions, up to the last product of the head: [K, d_model_gen]."""
+        """-> (scored positions up to the last product of the head [K, d_model_gen], gen states that leave the last layer
+        and the last joint one [P*group, cells, d_model_gen], und states that enter the last two joint ones [P, T, d_model])."""
         net = self.net
         ids = torch.where(b["masked"] < 0, net.mask, b["masked"])
         with torch.autocast(b["prompt"].device.type, torch.bfloat16, enabled=self.bf16):
