@@ -114,11 +114,12 @@ export const chaosCommand: Command = async (args, { output }) => {
   }
 };
 
-function lastLine({ faults, violated }: JsonLine): string {
+function lastLine({ faults, violated, not_judged }: JsonLine): string {
   const list = (counts: unknown) =>
     Object.entries((counts ?? {}) as Record<string, number>).map(([name, count]) => `${name} ${count}`).join(", ");
   if (faults === undefined) return "chaos did not come to its end";
-  return `faults: ${list(faults)}; violated: ${list(violated) || "nothing"}`;
+  const skipped = not_judged === 0 ? "" : `; NOT JUDGED: ${not_judged} takeovers`;
+  return `faults: ${list(faults)}; violated: ${list(violated) || "nothing"}${skipped}`;
 }
 
 function invalid(param: string, range: string): UnmaskError {

@@ -117,7 +117,7 @@ export async function runChaos(parts: ChaosParts): Promise<ChaosReport> {
   tell(
     `takeovers with an idle worker: ${takeovers.count}, median ${takeovers.median} ms, most ${takeovers.most} ms (lease ${lease} ms)`,
   );
-  if (takeovers.delayed > 0) tell(`the machine itself was late during ${takeovers.delayed} of them`);
+  for (const line of takeovers.notJudged) tell(`NOT JUDGED, the machine itself was late: takeover of ${line}`);
   tell(`reclaimed into a full queue: ${takeovers.queued}, overtaken by at most ${takeovers.overtaken}`);
   tell(`webhooks: ${deliveries.attempts} attempts, ${deliveries.again} of them again`);
   tell(`record writes witnessed: ${witness.writes}; blobs in parts: ${blobs.parts}, swept: ${blobs.swept}`);
@@ -132,6 +132,7 @@ export async function runChaos(parts: ChaosParts): Promise<ChaosReport> {
     blobs,
     faults: Object.fromEntries(faults.counts),
     violated: violations.byName,
+    not_judged: takeovers.notJudged.length,
     violations: violations.count,
   };
 }

@@ -17,14 +17,14 @@ export interface Takeovers {
   /** Reclaimed runs that met a full queue, and runs that were begun while one of them waited, at the worst. */
   readonly queued: number;
   readonly overtaken: number;
-  /** Takeovers during which the machine itself was late. */
-  readonly delayed: number;
+  /** Takeovers later than the bound by no more than the machine itself was late meanwhile: they prove nothing. */
+  readonly notJudged: readonly string[];
 }
 
 /**
  * @param events of every run
  * @param lease ms
- * @param lag what the machine itself was late; the bound grows by it
+ * @param lag what the machine itself was late
  * @param workers how many claims may be under way when a run is put in front
  */
 export function judgeTakeovers(
@@ -33,14 +33,15 @@ export function judgeTakeovers(
   events: ReadonlyMap<string, readonly RunEvent[]>,
   lease: number,
   workers: number,
-  lag: LagMeter,
+  lag: Pick<LagMeter, "between">,
   violations: Violations,
 ): Takeovers {
   const waited: number[] = [];
   const begun = [...events.values()].flatMap((list) =>
     list.filter(({ type, data }) => type === "run.started" && data.claim === 1).map(({ time }) => time)
   );
-  let [queued, overtaken, delayed] = [0, 0, 0];
+  let [queued, overtaken] = [0, 0];
+  const notJudged: string[] = [];
   for (const { fault, at, runs, idle } of losses) {
     for (const { id, token } of runs) {
       const list = events.get(id) ?? [];
@@ -51,11 +52,11 @@ export function judgeTakeovers(
       // After two claims in a row that saved nothing, a run backs off by design.
       if (idle && Number(requeued?.data.wait_ms ?? 0) === 0) {
         waited.push(next.time - at);
+        const over = next.time - at - (lease + 1000);
         const late = lag.between(at, next.time);
-        if (late > 0) delayed++;
-        if (next.time - at > lease + 1000 + late) {
-          violations.add("takeover_late", `${id} ${next.time - at} ms, of them ${late} the machine's, ${fault}`);
-        }
+        const what = `${id} ${next.time - at} ms, of them ${late} the machine's, ${fault}`;
+        if (over > late) violations.add("takeover_late", what);
+        else if (over > 0) notJudged.push(what);
       }
       if (idle || requeued === undefined) continue;
       queued++;
@@ -71,6 +72,6 @@ export function judgeTakeovers(
     most: sorted.at(-1) ?? null,
     queued,
     overtaken,
-    delayed,
+    notJudged,
   };
 }

@@ -4,7 +4,6 @@ import type { RunEvent, RunRecord, RunState } from "../../core/runs/record.ts";
 import { newRecord } from "../../core/runs/new_record.ts";
 import { encode } from "../../core/runs/store/codec.ts";
 import type { Loss } from "../../commands/chaos/faults.ts";
-import { LagMeter } from "../../commands/chaos/lag.ts";
 import { Violations } from "../../commands/chaos/oracle.ts";
 import { planOf, PROCESS_FAULTS } from "../../commands/chaos/plan.ts";
 import { judgeTakeovers } from "../../commands/chaos/takeover.ts";
@@ -78,10 +77,8 @@ test("takeovers are late beyond the lease and a second, and what was reclaimed g
     data,
     sequence: 1,
   });
-  const judged = (started: number, others: readonly number[], idle: boolean) => {
+  const judged = (started: number, others: readonly number[], idle: boolean, late = 0) => {
     const violations = new Violations();
-    const lag = new LagMeter();
-    lag.stop();
     const records = new Map<string, RunRecord>([["run_1", record]]);
     const events = new Map<string, readonly RunEvent[]>([
       ["run_1", [
@@ -91,11 +88,14 @@ test("takeovers are late beyond the lease and a second, and what was reclaimed g
       ...others.map((time, i) => [`run_x${i}`, [event(time, "run.started", { claim: 1 })]] as const),
     ]);
     const loss: Loss = { fault: "stall_past_lease", at: 1000, runs: [{ owner: "me", id: "run_1", token: 1 }], idle };
-    judgeTakeovers([loss], records, events, 3000, 2, lag, violations);
-    return violations.byName;
+    const { notJudged } = judgeTakeovers([loss], records, events, 3000, 2, { between: () => late }, violations);
+    return { ...violations.byName, ...notJudged.length > 0 && { notJudged: notJudged.length } };
   };
   expect(judged(4990, [], true)).toEqual({});
   expect(judged(5010, [], true)).toEqual({ takeover_late: 1 });
+  expect(judged(4990, [], true, 500)).toEqual({});
+  expect(judged(5010, [], true, 10)).toEqual({ notJudged: 1 });
+  expect(judged(5010, [], true, 9)).toEqual({ takeover_late: 1 });
   expect(judged(9000, [1600, 1700], false)).toEqual({});
   expect(judged(9000, [1600, 1700, 1800], false)).toEqual({ reclaimed_not_first: 1 });
 });

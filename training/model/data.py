@@ -12,8 +12,9 @@ from codes import CodeTable  # noqa: E402
 from scenes import KINDS, World  # noqa: E402
 from templates import draw_prompt_ids, micro_string, unconditional_ids  # noqa: E402
 
-SHARES = {"single_object": 0.05, "two_object": 0.12, "counting": 0.24, "colors": 0.08, "position": 0.27, "color_attr": 0.24}
+SHARES = {"single_object": 0.04, "two_object": 0.10, "counting": 0.22, "colors": 0.07, "position": 0.22, "color_attr": 0.35}
 CLASSES = len(World().names)
+TINTS = 11  # own colours and ten tints
 # What a caption says of a thing: nothing, its side (left, right, above, below), its count (2-4) or its colour (1-10).
 SIDES = {"left of": (1, 2), "right of": (2, 1), "above": (3, 4), "below": (4, 3)}
 SAID = 18
@@ -28,10 +29,10 @@ class Draws:
         self.luminance = [sum(w * v for w, v in zip((0.2126, 0.7152, 0.0722), rgb)) / 255 for rgb in self.world.grounds]
 
     def layout(self, scene):
-        """int64 [64]: 0 or 1 + class of the thing whose box holds the 32-px cell (one gen token)."""
+        """int64 [64]: 0, or 1 + TINTS * class + tint of the thing whose box holds the 32-px cell (one gen token)."""
         out = np.zeros((8, 8), np.int64)
         for thing in scene.things:
-            out[thing.y // 32: (thing.y + thing.size) // 32, thing.x // 32: (thing.x + thing.size) // 32] = 1 + thing.cls
+            out[thing.y // 32: (thing.y + thing.size) // 32, thing.x // 32: (thing.x + thing.size) // 32] = 1 + TINTS * thing.cls + thing.color
         return out.flatten()
 
     def told(self, ids, kind, caption, things):
@@ -54,7 +55,7 @@ class Draws:
     def batch(self, step, prompts, group, background=0.1, objects=0.4, blank=0.15):
         """The batch of a step, a function of (seed, step) alone, so that a resumed run sees the same data.
 
-        Returns the class in each cell (0 = none) [P*group, 64], prompt ids [P, T] and lengths [P], masked ids [P*group, 16, 16], and for the scored positions: cell and
+        Returns the thing in each cell (0 = none, else class and tint) [P*group, 64], prompt ids [P, T] and lengths [P], masked ids [P*group, 16, 16], and for the scored positions: cell and
         corner indices, target ids and weights."""
         rng = np.random.default_rng([self.seed, step])
         rows, grids, layouts, names, said, cumulative = [], [], [], [], [], np.cumsum(self.shares)
