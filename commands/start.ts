@@ -4,7 +4,7 @@
  * @module
  */
 import { UnmaskError } from "../core/errors.ts";
-import { decodePicture, encodePicture } from "../core/image/codec.ts";
+import { type Codec, codecThread } from "../core/image/codec_thread.ts";
 import { DEFAULT_STORE, type House, openHouse } from "../core/runs/house.ts";
 import { parseDrawInput } from "../core/tasks/draw_input.ts";
 import { openInference, type RemoteInference } from "../core/tasks/remote.ts";
@@ -37,7 +37,8 @@ export const START_FLAGS = {
 } as const;
 
 /** The command over a way to open a model and a codec. Its line of `--json` comes as soon as it can draw. */
-export function startCommand(open: OpenModel, encode: typeof encodePicture): Command {
+export function startCommand(open: OpenModel, codec: Codec): Command {
+  const { encode, decode } = codec;
   return async (args, { output, signal, announce }) => {
     const { flags, positionals } = parseFlags(args, START_FLAGS);
     if (flags.help) {
@@ -78,7 +79,7 @@ export function startCommand(open: OpenModel, encode: typeof encodePicture): Com
       runs,
       engine,
       encode,
-      decode: decodePicture,
+      decode,
       imageSize: (await inference).info.imageSize,
       closing: closing.signal,
     }));
@@ -143,7 +144,7 @@ export function startCommand(open: OpenModel, encode: typeof encodePicture): Com
       await opened?.worker.stop();
       await server.shutdown();
       await opened?.close();
-      await inference.then((opened) => opened.close(), () => {});
+      await Promise.all([inference.then((opened) => opened.close(), () => {}), codec.close()]);
     }
   };
 }
@@ -151,7 +152,7 @@ export function startCommand(open: OpenModel, encode: typeof encodePicture): Com
 /** A prompt that the model refuses, or a file that cannot be written, ends the command. */
 async function drawFirst(
   inference: RemoteInference,
-  encode: typeof encodePicture,
+  encode: Codec["encode"],
   prompt: string,
   signal: AbortSignal,
 ): Promise<{ readonly out?: string; readonly draw_seconds?: number }> {
@@ -195,4 +196,4 @@ function refusePositionals(positionals: readonly string[]): void {
   });
 }
 
-if (import.meta.main) await main(startCommand(openInference, encodePicture));
+if (import.meta.main) await main(startCommand(openInference, codecThread()));

@@ -1,14 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { startCommand } from "../../commands/start.ts";
 import { UnmaskError } from "../../core/errors.ts";
-import { type Double, double, encodeDouble, IMAGES, json } from "../functions/double.ts";
+import { codecDouble, type Double, double, IMAGES, json } from "../functions/double.ts";
 import { collect } from "./collect.ts";
 
 /** Starts on a free port; resolves with its address once it has announced itself. */
 function started(inference: Double) {
   const controller = new AbortController();
   const { promise: url, resolve } = Promise.withResolvers<string>();
-  const command = startCommand(() => Promise.resolve(inference), encodeDouble);
+  const command = startCommand(() => Promise.resolve(inference), codecDouble);
   const ended = collect(
     (args, context) =>
       command(args, {
@@ -44,7 +44,7 @@ describe("start", () => {
 
   it("fails with the model's own error, and does not stay up", async () => {
     const missing = new UnmaskError({ code: "weights_missing", message: "no weights", fix: "fetch them", status: 500 });
-    const command = startCommand(() => Promise.reject(missing), encodeDouble);
+    const command = startCommand(() => Promise.reject(missing), codecDouble);
     const { code, stdout } = await collect(command, ["--port", "0", "--store", ":memory:", "--json"]);
     expect(code).toBe(1);
     expect(JSON.parse(stdout).error).toMatchObject({ code: "weights_missing", fix: "fetch them" });
@@ -54,7 +54,7 @@ describe("start", () => {
     let closed = 0;
     const refusal = new UnmaskError({ code: "unknown_words", message: "no unicorns", fix: "a horse", param: "prompt" });
     const inference = { ...double({ fail: refusal }), close: () => Promise.resolve(void closed++) };
-    const command = startCommand(() => Promise.resolve(inference), encodeDouble);
+    const command = startCommand(() => Promise.resolve(inference), codecDouble);
     const { code, stdout } = await collect(command, ["--port", "0", "--draw", "a photo of a unicorn", "--json"]);
     expect([code, closed]).toEqual([2, 1]);
     expect(JSON.parse(stdout).error).toMatchObject({ code: "unknown_words", fix: "a horse" });
@@ -63,7 +63,7 @@ describe("start", () => {
   it("names a port that is in use", async () => {
     const { url, ended, stop } = started(double());
     const port = new URL(await url).port;
-    const command = startCommand(() => Promise.resolve(double()), encodeDouble);
+    const command = startCommand(() => Promise.resolve(double()), codecDouble);
     const { code, stdout } = await collect(command, ["--port", port, "--json"]);
     expect(code).toBe(1);
     expect(JSON.parse(stdout).error).toMatchObject({ code: "port_in_use", param: "port" });
@@ -74,11 +74,11 @@ describe("start", () => {
   it("warns when the network can reach it", async () => {
     const failed = () => Promise.reject(new UnmaskError({ code: "stop", message: "stop here", fix: "-" }));
     const network = ["--host", "0.0.0.0", "--port", "0"];
-    const open = await collect(startCommand(failed, encodeDouble), [...network, "--auth", "open"]);
+    const open = await collect(startCommand(failed, codecDouble), [...network, "--auth", "open"]);
     expect(open.stderr).toContain("warning: 0.0.0.0 is open");
-    const keyed = await collect(startCommand(failed, encodeDouble), network);
+    const keyed = await collect(startCommand(failed, codecDouble), network);
     expect(keyed.stderr).not.toContain("warning");
-    const closed = await collect(startCommand(failed, encodeDouble), ["--host", "::1", "--port", "0"]);
+    const closed = await collect(startCommand(failed, codecDouble), ["--host", "::1", "--port", "0"]);
     expect(closed.stderr).not.toContain("warning");
   });
 
@@ -90,7 +90,7 @@ describe("start", () => {
     ["no rate", ["--rate", "0"], "rate_out_of_range"],
     ["an unknown flag", ["--listen"], "unknown_flag"],
   ])("refuses %s", async (_, args, code) => {
-    const result = await collect(startCommand(() => Promise.resolve(double()), encodeDouble), [...args, "--json"]);
+    const result = await collect(startCommand(() => Promise.resolve(double()), codecDouble), [...args, "--json"]);
     expect([result.code, JSON.parse(result.stdout).error.code]).toEqual([2, code]);
   });
 });

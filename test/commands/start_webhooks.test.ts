@@ -9,7 +9,7 @@ import type { DrawState } from "../../core/tasks/draw_state.ts";
 import type { RemoteInference, RemoteSteps } from "../../core/tasks/remote.ts";
 import { fakeModel } from "../core/tasks/fake_model.ts";
 import { Receiver, verify } from "../core/runs/webhooks/receiver.ts";
-import { double, encodeDouble } from "../functions/double.ts";
+import { codecDouble, double } from "../functions/double.ts";
 import { collect } from "./collect.ts";
 
 const SECRET = newSecret();
@@ -46,7 +46,7 @@ test("a signed message starts a run, and its end is told to the endpoint with a 
   await Deno.writeTextFile(file, JSON.stringify(settings));
   const stop = new AbortController();
   const { promise: url, resolve } = Promise.withResolvers<string>();
-  const command = startCommand(() => Promise.resolve(stepping()), encodeDouble);
+  const command = startCommand(() => Promise.resolve(stepping()), codecDouble);
   const ended = collect(
     (args, context) => command(args, { ...context, announce: (line) => resolve(String(line.url)) }),
     ["--port", "0", "--store", ":memory:", "--webhooks", file],
@@ -86,7 +86,7 @@ test.each<[string, string | null, string]>([
   const file = `${folder}/bad.json`;
   if (text !== null) await Deno.writeTextFile(file, text);
   let opened = 0;
-  const command = startCommand(() => Promise.resolve((opened++, stepping())), encodeDouble);
+  const command = startCommand(() => Promise.resolve((opened++, stepping())), codecDouble);
   const result = await collect(command, ["--port", "0", "--webhooks", file, "--json"]);
   expect([result.code, opened, JSON.parse(result.stdout).error.code]).toEqual([2, 0, code]);
 });

@@ -16,6 +16,7 @@ import { openMemory } from "../../core/runs/store/open.ts";
 import type { Store } from "../../core/runs/store/types.ts";
 import { Worker } from "../../core/runs/worker.ts";
 import { type AppOptions, createApp } from "../../functions/app.ts";
+import type { Codec } from "../../core/image/codec_thread.ts";
 import type { Model, Picture } from "../../core/model/types.ts";
 import { choose, DRAW_DEFAULTS } from "../../core/tasks/draw_defaults.ts";
 import { type DrawInput, parseDrawInput } from "../../core/tasks/draw_input.ts";
@@ -153,6 +154,12 @@ function shade(value: number): Picture {
 export const encodeDouble: EncodeOutput = (picture, format, quality) =>
   Promise.resolve(new TextEncoder().encode(`${format} ${quality ?? "-"} ${picture.data[0] ?? "none"}`));
 
+export const codecDouble: Codec = {
+  encode: encodeDouble,
+  decode: () => Promise.reject(new Error("no masks here")),
+  close: () => Promise.resolve(),
+};
+
 /** A store in memory with a worker over an inference, and the doors to it. */
 export interface DoubleHouse {
   readonly store: Store;
@@ -218,7 +225,7 @@ export function doubleOptions(
     runs,
     engine,
     encode,
-    decode: () => Promise.reject(new Error("no masks here")),
+    decode: codecDouble.decode,
     imageSize: INFO.imageSize,
   }));
   const protocols = house.then(({ door }) => door);
