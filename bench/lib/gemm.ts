@@ -4,7 +4,7 @@
  * @module
  */
 import { GraphBuilder } from "../../kernels/onnx/graph.ts";
-import { matmul } from "../../kernels/onnx/ops.ts";
+import { add, matmul } from "../../kernels/onnx/ops.ts";
 import { linearHalf } from "../../kernels/onnx/quantize.ts";
 import type { Engine } from "../../core/engine/types.ts";
 import type { ModelConfig } from "../../core/model/config.ts";
@@ -48,16 +48,18 @@ export async function gemmRate(
       : linearHalf(g, x, { name: `right${i}`, dims: [k, n], format, load });
     return matmul(g, product, ones);
   });
-  g.output("y", g.node("Sum", sums), "float32", [m, 1]);
+  // Not Sum, which the WebGPU provider leaves to the CPU.
+  g.output("y", sums.reduce((total, each) => add(g, total, each)), "float32", [m, 1]);
   const session = await engine.load(await g.build());
   const feeds = {
     x: { dtype: "float32", dims: [m, k], data: Float32Array.from({ length: m * k }, Math.random) },
   } as const;
   let best = Infinity;
-  for (let i = 0; i < repeats; i++) {
+  // The first run compiles.
+  for (let i = 0; i <= repeats; i++) {
     const start = performance.now();
     await session.run(feeds, ["y"]);
-    best = Math.min(best, (performance.now() - start) / 1000);
+    if (i > 0) best = Math.min(best, (performance.now() - start) / 1000);
   }
   await session.release();
   return products * (m * k * n + m * n) / best;

@@ -41,12 +41,12 @@ const COPY = kernel(
   "copy",
   [["vectors", "u32"]],
   `
-@group(0) @binding(1) var<storage, read> from: array<vec4<u32>>;
-@group(0) @binding(2) var<storage, read_write> to: array<vec4<u32>>;
+@group(0) @binding(1) var<storage, read> origin: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read_write> copied: array<vec4<u32>>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) invocation: vec3<u32>) {
-  if (invocation.x < params.vectors) { to[invocation.x] = from[invocation.x]; }
+  if (invocation.x < params.vectors) { copied[invocation.x] = origin[invocation.x]; }
 }
 `,
 );

@@ -21,6 +21,12 @@ export type Format = (typeof FORMATS)[number];
 /** 1024 px: 64x64 ids in 32x32 cells, beside 120 tokens of text, guided; the last step of 64 reveals the most. */
 export const FULL_SHAPE: LayerShape = { rows: 2, cells: 1024, tokens: 120, chosen: 150, picks: 160 };
 
+/**
+ * Compiles what FULL_SHAPE needs in a moment: the runtime's kernels take sizes as parameters, but those of few rows are
+ * others, so no size is below 32.
+ */
+const WARM_SHAPE: LayerShape = { rows: 2, cells: 64, tokens: 40, chosen: 40, picks: 44 };
+
 export interface LayerTime {
   readonly seconds: number;
   /** Of the measured GEMM rate in the format of the products: fp16, or fp32 for int4. */
@@ -45,6 +51,9 @@ export interface LayerOptions {
   /** Divides widths, heads, vocabulary and codes: 1, 2, 4, 8 or 16. */
   readonly scale: number;
   readonly shape: LayerShape;
+  /** The product whose rate is the GEMM peak. @default that of the widest linear at `shape` */
+  readonly product?: GemmShape;
+  /** Of a block, after a small one that compiles. */
   readonly repeats: number;
   /** Bytes a second. */
   readonly memoryRate: number;
@@ -60,7 +69,7 @@ export async function layerTimes(options: LayerOptions, format: Format): Promise
   const counts = kindCounts(syntheticConfig({ scale: 1 }));
   const weights = formatted(syntheticWeights(config, 1), format === "int4" ? "int4" : "fp16");
   const middle = modelLayout(config).get("model.gen_predictor.0.weight")?.dims[0] ?? config.dModelGen;
-  const product: GemmShape = [shape.rows * shape.cells, config.dModelGen, config.mlpHiddenGen];
+  const { product = [shape.rows * shape.cells, config.dModelGen, config.mlpHiddenGen] } = options;
   const rate = await gemmRate(engine, product, repeats, format === "float16" ? "float16" : undefined);
   const kinds: Partial<Record<Kind, LayerTime>> = {};
   let [step, bytes] = [0, 0];
@@ -88,28 +97,39 @@ export async function layerTimes(options: LayerOptions, format: Format): Promise
   };
 }
 
-/** The least of `repeats` runs, after one that compiles. Feeds and outputs stay on the GPU. */
-async function secondsOf(
-  { gpu, shape, repeats, wait }: LayerOptions,
-  config: ModelConfig,
-  kind: Kind,
-  session: Session,
-): Promise<number> {
-  const { feeds, outputs } = await feedsOf(gpu, config, kind, shape);
+/** The least of `repeats` runs, after a small one that compiles. */
+async function secondsOf(options: LayerOptions, config: ModelConfig, kind: Kind, session: Session): Promise<number> {
+  const { gpu, shape, repeats, wait } = options;
   const flag = await gpu.tensor({ dtype: "int32", dims: [4], data: new Int32Array(4) });
+  const finished = async () => void (await gpu.run({ dispatches: [], read: { tensor: flag, words: 1 } }));
   try {
-    let best = Infinity;
-    for (let run = 0; run <= repeats; run++) {
-      const start = performance.now();
-      const kept = await session.run(feeds, outputs, outputs);
-      await gpu.run({ dispatches: [], read: { tensor: flag, words: 1 } });
-      const seconds = (performance.now() - start) / 1000 - wait;
-      if (run > 0) best = Math.min(best, seconds);
-      for (const tensor of Object.values(kept)) if ("release" in tensor) tensor.release();
-    }
-    return Math.max(best, 1e-9);
+    await runSeconds(await feedsOf(gpu, config, kind, WARM_SHAPE), session, finished);
+    const fed = await feedsOf(gpu, config, kind, shape);
+    await finished();
+    return Math.max(await runSeconds(fed, session, finished, repeats) - wait, 1e-9);
   } finally {
     flag.release();
+  }
+}
+
+/** Feeds and outputs stay on the GPU; both are released. */
+async function runSeconds(
+  { feeds, outputs }: Awaited<ReturnType<typeof feedsOf>>,
+  session: Session,
+  finished: () => Promise<void>,
+  repeats = 1,
+): Promise<number> {
+  try {
+    let best = Infinity;
+    for (let run = 0; run < repeats; run++) {
+      const start = performance.now();
+      const kept = await session.run(feeds, outputs, outputs);
+      await finished();
+      best = Math.min(best, (performance.now() - start) / 1000);
+      for (const tensor of Object.values(kept)) if ("release" in tensor) tensor.release();
+    }
+    return best;
+  } finally {
     for (const tensor of Object.values(feeds)) if ("release" in tensor) tensor.release();
   }
 }

@@ -52,5 +52,5 @@ export function runtimeError(code: string, what: string, fix: string, cause: unk
   if (cause instanceof UnmaskError) return cause;
   const text = cause instanceof Error ? cause.message : String(cause);
   const bare = text.replace(/(?:file:\/\/)?(?:\/[\w.@+-]+){2,}/g, (path) => path.slice(path.lastIndexOf("/") + 1));
-  return new UnmaskError({ code, message: `${what}: ${bare.split("\n")[0]}`, fix, status: 500, cause });
+  return new UnmaskError({ code, message: `${what}: ${bare.trim().split("\n")[0]}`, fix, status: 500, cause });
 }
