@@ -36,6 +36,9 @@ export interface Pace {
 /** Name of the blob that holds a run's picture file. */
 export const RESULT = "result";
 
+/** Ms between two reads of what was asked of a run: beside the watch, and not at each step where steps are short. */
+const CONTROL_INTERVAL = 100;
+
 /** What a turn led to: another may follow, the run has left the worker, or its result is due. */
 export type Turn = "more" | "gone" | "result";
 
@@ -56,6 +59,8 @@ export class ActiveRun {
   #control: Control;
   /** Raised by every word from outside, so that a read that began before it cannot undo it. */
   #told = 0;
+  /** When the last read of the control began. */
+  #controlRead = Number.NEGATIVE_INFINITY;
 
   constructor(claim: Claim, kind: Kind, parts: ActiveRunParts) {
     this.kind = kind;
@@ -138,6 +143,9 @@ export class ActiveRun {
   }
 
   async #readControl(): Promise<void> {
+    const now = performance.now();
+    if (now - this.#controlRead < CONTROL_INTERVAL) return;
+    this.#controlRead = now;
     const { owner, id } = this.record;
     const told = this.#told;
     const entry = await this.#parts.ledger.store.get<Control>(keys.control(owner, id)).catch(() => null);

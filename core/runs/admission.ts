@@ -70,11 +70,11 @@ export class Admission {
   /** Unfinished runs by owner; a run has a place in the queue or a lease, but for one that is paused. */
   async #count(): Promise<Map<string, number>> {
     const counts = new Map<string, number>();
-    for (const prefix of [keys.allPending, keys.allLeases]) {
+    await Promise.all([keys.allPending, keys.allLeases].map(async (prefix) => {
       for await (const { value } of listAll<Pending | Lease>(this.#store, { prefix, limit: 500 })) {
         counts.set(value.owner, (counts.get(value.owner) ?? 0) + 1);
       }
-    }
+    }));
     return counts;
   }
 }

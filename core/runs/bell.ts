@@ -1,19 +1,27 @@
 /**
- * Waking whoever waits now. A ring that nobody hears is lost, so every wait has an end of its own.
+ * Waking whoever waits. A ring that comes while one looks for work is heard by {@linkcode Bell.wait} if it is told of the
+ * rings before that look.
  *
  * @module
  */
 export class Bell {
   readonly #waiting = new Set<() => void>();
 
+  #rings = 0;
+
+  get rings(): number {
+    return this.#rings;
+  }
+
   ring(): void {
+    this.#rings++;
     for (const wake of [...this.#waiting]) wake();
   }
 
-  /** Until the next ring, `milliseconds`, or the signal. */
-  wait(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  /** Until the first ring after the first `heard`, `milliseconds`, or the signal. */
+  wait(milliseconds: number, signal?: AbortSignal, heard: number = this.#rings): Promise<void> {
     return new Promise((resolve) => {
-      if (signal?.aborted === true) return resolve();
+      if (signal?.aborted === true || this.#rings > heard) return resolve();
       const done = () => {
         clearTimeout(timer);
         signal?.removeEventListener("abort", done);

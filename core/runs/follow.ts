@@ -3,9 +3,10 @@
  *
  * @module
  */
+import type { Here } from "./here.ts";
 import { keys } from "./keys.ts";
 import type { Ledger } from "./ledger.ts";
-import { isTerminal, parseRecord, type RunEvent } from "./record.ts";
+import { isTerminal, parseRecord, type RunEvent, type RunRecord } from "./record.ts";
 import { listAll } from "./store/types.ts";
 
 /** Yields events after `after`; null each `beat` ms without one, so that a caller can say that it is still there. */
@@ -67,14 +68,71 @@ export async function* eventsAfter(
   }
 }
 
+/** Ms of silence of this process's worker after which the store is asked: the run may be another's by now. */
+const SILENCE = 1000;
+
 /** Waits until the run has ended. @returns its last record, or null if it is not there */
-export async function ended(ledger: Ledger, owner: string, id: string, signal: AbortSignal) {
-  for await (const [entry] of ledger.store.watch([keys.run(owner, id)], signal)) {
-    if (entry === null || entry === undefined) return null;
-    const record = parseRecord(entry.value);
-    if (isTerminal(record.state)) return record;
+export async function ended(
+  ledger: Ledger,
+  owner: string,
+  id: string,
+  signal: AbortSignal,
+): Promise<RunRecord | null> {
+  while (!signal.aborted) {
+    const here = ledger.here.has(id);
+    const record = here ? await toldHere(ledger.here, id, signal) : await seenInStore(ledger, owner, id, signal);
+    if (record !== null && isTerminal(record.state)) return record;
+    if (record === null && !here) return null;
   }
   return null;
+}
+
+/** The next record in which a run that this process works on has stopped. Null: silence, or `signal` has aborted. */
+function toldHere(here: Here, id: string, signal: AbortSignal): Promise<RunRecord | null> {
+  return new Promise((resolve) => {
+    const end = (record: RunRecord | null) => {
+      clearTimeout(timer);
+      silence();
+      signal.removeEventListener("abort", leave);
+      resolve(record);
+    };
+    const leave = () => end(null);
+    const unheard = () => {
+      here.forget(id);
+      end(null);
+    };
+    let timer = setTimeout(unheard, SILENCE);
+    const silence = here.listen(id, (record) => {
+      clearTimeout(timer);
+      if (record.state !== "running") return end(record);
+      timer = setTimeout(unheard, SILENCE);
+    });
+    signal.addEventListener("abort", leave, { once: true });
+  });
+}
+
+/** The run's record once it has ended, or once this process has written one. Null: there is none, or it is over. */
+async function seenInStore(ledger: Ledger, owner: string, id: string, signal: AbortSignal): Promise<RunRecord | null> {
+  let written: RunRecord | null = null;
+  const watching = new AbortController();
+  const stop = () => watching.abort();
+  const silence = ledger.here.listen(id, (record) => {
+    written = record;
+    stop();
+  });
+  signal.addEventListener("abort", stop, { once: true });
+  if (signal.aborted) stop();
+  try {
+    for await (const [entry] of ledger.store.watch([keys.run(owner, id)], watching.signal)) {
+      if (entry === null || entry === undefined) return null;
+      const record = parseRecord(entry.value);
+      if (isTerminal(record.state)) return record;
+    }
+    return written;
+  } finally {
+    silence();
+    signal.removeEventListener("abort", stop);
+  }
 }
 
 async function within<T>(promise: Promise<T>, milliseconds: number): Promise<T | null> {

@@ -5,6 +5,7 @@
  * @module
  */
 import { UnmaskError } from "../errors.ts";
+import { Here } from "./here.ts";
 import { keys, newWriteId } from "./keys.ts";
 import { type EventBody, isTerminal, parseRecord, type RunEvent, type RunRecord } from "./record.ts";
 import type { Commit, Key, Store, Write } from "./store/types.ts";
@@ -35,6 +36,8 @@ export class Ledger {
   readonly #observe: LedgerOptions["observe"];
   /** Events of records that are not written yet, for the observer. */
   readonly #events = new WeakMap<RunRecord, readonly RunEvent[]>();
+  /** Told of every commit of a run that landed through this ledger. */
+  readonly here = new Here();
 
   constructor(
     store: Store,
@@ -87,7 +90,9 @@ export class Ledger {
   async write(record: RunRecord, commit: Commit): Promise<string | null> {
     const start = performance.now();
     const version = await land(this.store, commit, keys.run(record.owner, record.id), record.write_id);
-    if (version !== null) this.#observe?.(record, this.#events.get(record) ?? [], performance.now() - start);
+    if (version === null) return null;
+    this.#observe?.(record, this.#events.get(record) ?? [], performance.now() - start);
+    this.here.note(record);
     return version;
   }
 }

@@ -191,9 +191,8 @@ export class Queue {
       deletes: deletes.filter((key) => key[0] !== "lease"),
     });
     if (landed === null) return "met another";
-    // Both were written by one commit, so they share its version unless the answer was lost; then the lease is read.
-    const entry = await this.#store.get<Lease>(keys.lease(id));
-    if (entry?.value.write_id !== lease.write_id) return null;
+    // One commit wrote both, so they have its version: also where its answer was lost and the record was read again.
+    const entry: Entry<Lease> = { key: keys.lease(id), value: lease, version: landed, expires_at: null };
     return { record: after, version: landed, lease: entry, control, reclaimed };
   }
 

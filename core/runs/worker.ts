@@ -200,13 +200,14 @@ export class Worker {
 
   async #claimLoop(): Promise<void> {
     while (!this.#stopped) {
+      const heard = this.#bell.rings;
       const free = this.#active.size < this.#options.slots;
       const claim = free ? await this.#patient(() => this.#queue.claim()) : null;
       if (claim !== null) {
         await this.#adopt(claim);
         continue;
       }
-      await this.#bell.wait(this.#options.poll, this.#stopping.signal);
+      await this.#bell.wait(this.#options.poll, this.#stopping.signal, heard);
     }
   }
 

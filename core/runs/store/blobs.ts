@@ -39,7 +39,7 @@ export interface BlobHead {
 export const PART_BYTES = 60_000;
 const PARTS_A_COMMIT = 13;
 /** Bytes up to which a blob lies in its head. */
-export const INLINE_BYTES = 32_768;
+export const INLINE_BYTES = 60_000;
 /** 1 GiB: far beyond any picture; a bound for mistakes. */
 const MOST_BYTES = 2 ** 30;
 

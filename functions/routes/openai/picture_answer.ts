@@ -56,14 +56,15 @@ export async function imagesAnswer(
 ): Promise<ImagesAnswer> {
   const first = records[0];
   if (first === undefined) throw new Error("an answer needs a picture");
-  const data = await Promise.all(records.map(async ({ owner, id, input }) => {
+  const settings = settingsOf(door, first);
+  const pictures = Promise.all(records.map(async ({ owner, id, input }) => {
     const about = { seed: Number(input.seed), run: id };
     if (fields.response_format !== "url") {
       return { b64_json: (await door.runs.result(owner, id)).bytes.toBase64(), ...about };
     }
     return { url: linkTo(originOf(context, door), door, { owner, run: id, kind: "result" }), ...about };
   }));
-  const { guidance, order } = await settingsOf(door, first);
+  const [data, { guidance, order }] = await Promise.all([pictures, settings]);
   return {
     created: Math.floor(Date.now() / 1000),
     data,
