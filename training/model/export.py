@@ -16,7 +16,8 @@ import torch  # noqa: E402
 from data import Draws  # noqa: E402
 from model_vq import load_vq  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
-from train_draw import CONFIG, Trainee, trained  # noqa: E402
+from config import CONFIG  # noqa: E402
+from trainee import Trainee, trained  # noqa: E402
 
 
 def published(model: Trainee) -> dict:

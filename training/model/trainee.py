@@ -1,0 +1,134 @@
+"""What is trained: the network, its two VQ tables in factored form, and probes that only training has."""
+import torch
+import torch._inductor.config
+import torch.nn as nn
+import torch.nn.functional as F
+from config import CONFIG
+from data import CLASSES, SAID, TINTS
+from folder import open_folder
+from fused_loss import FusedCrossEntropy
+from network import Network
+from tables import CODES, Factored
+
+
+class Things(nn.Module):
+    """A row for no thing and one for each class in each tint: class + tint + both."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.none, self.classes = nn.Parameter(torch.zeros(1, width)), nn.Parameter(torch.zeros(CLASSES, 1, width))
+        self.tints, self.both = nn.Parameter(torch.zeros(1, TINTS, width)), nn.Parameter(torch.zeros(CLASSES, TINTS, width))
+
+    def forward(self):
+        return torch.cat([self.none, (self.classes + self.tints + self.both).flatten(0, 1)])
+
+
+class Trainee(nn.Module):
+    """The network with its two VQ tables in factored form."""
+
+    def __init__(self, codebook, bf16=False):
+        super().__init__()
+        self.bf16 = bf16  # matrix products in bf16, weights and sums in fp32: pays off where the CPU has AMX
+        self.net = Network(CONFIG)
+        g = CONFIG["d_model_gen"]
+        self.table = Factored(CODES + 256, g, codebook, 0.5)
+        self.head = Factored(CODES, g, codebook, 0.5 / g ** 0.5)
+        # Training only. Where things go is a few nats in a loss of hundreds, and takes words, classes and places at once:
+        # without these probes "left of" was still unused after 600 thousand pictures, and two tints were swapped as often as
+        # not after 860. One reads which class in which tint stands in each blank cell, from the last layer and the last
+        # joint one; one reads from the und states of a thing's name what the caption says of it (side, count, colour).
+        self.layout = nn.ModuleList([Things(g) for _ in range(2)])
+        self.said = nn.ParameterList([nn.Parameter(torch.zeros(SAID, CONFIG["d_model"])) for _ in range(2)])
+
+    @torch.no_grad()
+    def take(self, folder):
+        """Starts from the weights of a model folder; the optimizers start anew. The folder's model may have fewer
+        layers: theirs are spread over both kinds, joint and split, and the layers between start as identities. Tensors
+        that no stage had trained are stored as zeros; they keep their fresh values here."""
+        network, _, config = open_folder(folder)
+        blocks, old = self.net.transformer.blocks, network.transformer.blocks
+        joint, split = CONFIG["dual_tower_layers"] + 1, CONFIG["n_layers"] - CONFIG["dual_tower_layers"] - 1
+        old_joint = config["dual_tower_layers"] + 1
+        spread = lambda few, many: [round(i * (many - 1) / (few - 1)) for i in range(few)]
+        source = {new: i for i, new in enumerate(spread(old_joint, joint))}
+        source |= {joint + new: old_joint + i for i, new in enumerate(spread(len(old) - old_joint, split))}
+        for index, block in enumerate(blocks):
+            if index in source:
+                for mine, theirs in zip(block.parameters(), old[source[index]].parameters()):
+                    if theirs.any():
+                        mine.copy_(theirs)
+            else:
+                for name in ("attn_out", "ff_out", "ff_out_vision"):
+                    getattr(block, name).weight.zero_()
+        own = dict(self.net.named_parameters())
+        for name, theirs in network.named_parameters():
+            if ".blocks." not in name and theirs.any():
+                own[name].copy_(theirs)
+        self.table.take(network.gen_embedding[0].weight)
+        self.head.take(network.gen_predictor[2].weight)
+
+    def states(self, b, group):
+        """-> (scored positions up to the last product of the head [K, d_model_gen], gen states that leave the last layer
+        and the last joint one [P*group, cells, d_model_gen], und states that enter the last two joint ones [P, T, d_model])."""
+        net = self.net
+        ids = torch.where(b["masked"] < 0, net.mask, b["masked"])
+        with torch.autocast(b["prompt"].device.type, torch.bfloat16, enabled=self.bf16):
+            cache, bias, hidden = net.prompt_and_hidden(b["prompt"], b["lengths"])
+            seen, ids = ids.unique(return_inverse=True)  # what precedes the first layer, per id that occurs
+            tokens = net.gen_tokens(ids, self.table()[seen])
+            if self.bf16:
+                tokens, bias = tokens.bfloat16(), bias.bfloat16()
+                cache = [(k.bfloat16(), v) for k, v in cache]
+            g, middle = net.gen_and_middle(tokens, cache, bias, b["lengths"], group)
+            return net.before_head(g, b["cell"], b["corner"]), (g, middle), hidden
+
+    def loss(self, b, group):
+        """-> (loss, cross-entropy of each scored position, of the layout, of what is said of each thing)."""
+        states, hidden, words = self.states(b, group)
+        states = states.bfloat16() if self.bf16 else states
+        codes, each = FusedCrossEntropy.apply(states, self.head(), b["target"], b["weight"] / b["weight"].sum())
+        blank = (b["masked"] < 0).unflatten(1, (8, 2)).unflatten(3, (8, 2)).all(4).all(2).flatten(1)
+        layout = self.probes([table() for table in self.layout], [h[blank] for h in hidden], b["things"][blank])
+        said = self.probes(self.said, [h.flatten(0, 1)[b["name"]] for h in words], b["said"])
+        return codes + layout + said, each, layout.detach() / 2, said.detach() / 2
+
+    @staticmethod
+    def probes(heads, states, target):
+        total = 0
+        for h, w in zip(states, heads):
+            h = h.float()
+            total = total + F.cross_entropy(h * torch.rsqrt(h.pow(2).mean(-1, keepdim=True) + 1e-5) @ w.T, target)
+        return total
+
+    @torch.no_grad()
+    def start_grounds(self, batch, group):
+        """Rows of the ground codes such that their logits start near 7 at masked positions: there is no bias for them,
+        and without this the model spends its first thousands of pictures on learning that most of a picture is ground."""
+        h = self.states(dict(batch, masked=torch.full_like(batch["masked"], -1)), group)[0].float().mean(0)
+        self.head.free[:6] += 7 * h / h.pow(2).sum()
+
+
+def compile_gen(model):
+    """Without the pattern matcher, which would put the CPU's slow fused attention back (its backward costs 5 times the
+    plain products')."""
+    torch._inductor.config.pattern_matcher = False
+    model.net.gen_and_middle = torch.compile(model.net.gen_and_middle, dynamic=False)
+
+
+def trained(model):
+    """Parameters that drawing uses, as (hidden matrices for Muon, the rest for Adam)."""
+    joint = CONFIG["dual_tower_layers"] + 1
+    matrices, rest = [], []
+    for name, p in model.named_parameters():
+        n = name.removeprefix("net.")
+        if n.startswith(("transformer.ff_out", "gen_embedding.0", "gen_predictor.2")):
+            continue  # the LM head is trained with the text tasks; the two tables live in factored form
+        if n.startswith("transformer.blocks.") and "_vision" not in n:
+            layer = int(n.split(".")[2])
+            part = n.split(".")[3]
+            if layer >= joint and part != "attn_out":
+                continue
+            if layer == joint - 1 and part not in ("attn_norm", "k_proj", "v_proj", "attn_out"):
+                continue
+        (matrices if p.ndim >= 2 and "wte" not in n and not name.startswith(("table", "head", "layout", "said")) else rest).append(p)
+    return matrices, rest
