@@ -3,7 +3,6 @@ import json
 import pathlib
 import sys
 
-import torch
 from safetensors.torch import load_file
 
 HERE = pathlib.Path(__file__).resolve().parent

@@ -185,7 +185,7 @@ class Network(nn.Module):
         """As `gen`, with the states that leave the last joint layer as well."""
         c = self.c
         n, cells, g = x.shape
-        heads, head = c["n_heads"], c["d_model"] // c["n_heads"]
+        head = c["d_model"] // c["n_heads"]
         position = lengths.repeat_interleave(group)[:, None] + torch.arange(cells)
         cos, sin = (t[:, None] for t in rope_table(position, head, c["rope_theta"]))
         for index, b in enumerate(self.transformer.blocks):

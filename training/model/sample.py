@@ -17,9 +17,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from data import Draws  # noqa: E402
 from model_vq import load_vq  # noqa: E402
-from tables import CODES  # noqa: E402
 from templates import draw_prompt_ids, unconditional_ids  # noqa: E402
-from config import CONFIG  # noqa: E402
 from trainee import Trainee  # noqa: E402
 
 

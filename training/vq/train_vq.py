@@ -27,7 +27,7 @@ from scenes import Scene, Thing, World  # noqa: E402
 
 def dense_scene(world: World, rng) -> Scene:
     """Up to a dozen objects without held-out pairs: a few classes, many sizes and colours."""
-    classes, colors = [], 1 + len(world.colors)
+    classes = []
     for _ in range(12):
         c = world.pick_class(rng)
         if all(c == o or tuple(sorted((c, o))) not in world.held_pairs for o in classes):

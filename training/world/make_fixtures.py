@@ -8,7 +8,6 @@ is not named are tinted now and then: they may have any colour.
 import dataclasses
 import hashlib
 import json
-import pathlib
 
 import numpy as np
 from scenes import KINDS, ROOT, Scene, Thing, World, relations
