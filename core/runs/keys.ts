@@ -25,6 +25,10 @@ export const keys = {
   idempotency: (owner: string, key: string): Key => ["idempotency", owner, key],
   /** Measured speed of a task under a fingerprint. */
   rate: (task: string): Key => ["rate", task],
+  /** Pictures that wait for an input to name them. */
+  upload: (owner: string, id: string): Key => ["upload", owner, id],
+  uploadsOf: (owner: string): Key => ["upload", owner],
+  allUploads: ["upload"] as Key,
   apiKey: (id: string): Key => ["api_key", id],
   allApiKeys: ["api_key"] as Key,
 } as const;
@@ -33,10 +37,23 @@ const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 
 /** `run_` and 26 characters: the time in ms, then 80 random bits. Ids sort by time. */
 export function newRunId(now = Date.now()): string {
+  return `run_${newId(now)}`;
+}
+
+const UPLOAD = "file_";
+
+/** As {@linkcode newRunId}'s, after `file_`. */
+export function newUploadId(now: number): string {
+  return `${UPLOAD}${newId(now)}`;
+}
+
+export const isUploadId = (id: string): boolean => id.startsWith(UPLOAD);
+
+function newId(now: number): string {
   let time = "";
   for (let rest = now, i = 0; i < 10; i++, rest = Math.floor(rest / 32)) time = ALPHABET.charAt(rest % 32) + time;
   const random = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => ALPHABET.charAt(byte % 32));
-  return `run_${time}${random.join("")}`;
+  return `${time}${random.join("")}`;
 }
 
 /** The id of one write: after a refused or lost answer, whoever finds it again knows that the write landed. */

@@ -4,11 +4,12 @@
  *
  * @module
  */
-import { keys } from "./keys.ts";
+import { isUploadId, keys } from "./keys.ts";
 import type { Ledger } from "./ledger.ts";
 import { isTerminal, parseRecord } from "./record.ts";
 import { deleteBlobsOf, Sweeper } from "./store/sweep.ts";
 import { type Key, listAll } from "./store/types.ts";
+import { sweepUploads } from "./uploads.ts";
 import { deleteMessagesOf } from "./webhooks/deliveries.ts";
 
 export class Retention {
@@ -19,6 +20,8 @@ export class Retention {
   constructor(ledger: Ledger, grace = 3_600_000) {
     this.#ledger = ledger;
     const isOver = async (owner: string, run: string) => {
+      // Its record comes after its bytes: an upload without one may be on its way.
+      if (isUploadId(run)) return false;
       const held = await ledger.read(owner, run);
       return held === null || isTerminal(held.record.state);
     };
@@ -34,6 +37,7 @@ export class Retention {
       await this.#remove(owner, id);
       removed++;
     }
+    await sweepUploads(this.#ledger);
     await this.#sweeper.sweep();
     return removed;
   }

@@ -11,6 +11,8 @@ export interface Form {
   readonly fields: ReadonlyMap<string, string>;
   /** Any number a name; a name that ends in `[]` is the name without it. */
   readonly files: ReadonlyMap<string, readonly Uint8Array[]>;
+  /** What the first file of each name is called. */
+  readonly names: ReadonlyMap<string, string>;
 }
 
 /** Parts of a form; OpenAI's has 16 pictures, a mask and fewer than twenty fields. */
@@ -23,7 +25,7 @@ export async function readForm(request: Request, limits: Limits): Promise<Form> 
     throw new UnmaskError({
       code: "unsupported_media_type",
       message: "the content type is not multipart/form-data",
-      fix: "send a form: the picture as the file `image`, and the field `prompt`",
+      fix: "send a form, as curl -F does",
       status: 415,
     });
   }
@@ -35,11 +37,13 @@ export async function readForm(request: Request, limits: Limits): Promise<Form> 
   );
   const fields = new Map<string, string>();
   const files = new Map<string, Uint8Array[]>();
+  const names = new Map<string, string>();
   let parts = 0;
   for (const [given, value] of form) {
     if (++parts > MOST_PARTS) throw invalid(`it has more than ${MOST_PARTS} parts`);
     const name = given.replace(/\[\]$/, "");
     if (typeof value !== "string") {
+      if (!names.has(name)) names.set(name, value.name);
       files.set(name, [...files.get(name) ?? [], new Uint8Array(await value.arrayBuffer())]);
     } else if (fields.has(name)) {
       throw new UnmaskError({
@@ -49,7 +53,7 @@ export async function readForm(request: Request, limits: Limits): Promise<Form> 
       });
     } else fields.set(name, value);
   }
-  return { fields, files };
+  return { fields, files, names };
 }
 
 function invalid(what: string, cause?: unknown): UnmaskError {

@@ -7,7 +7,9 @@ import { z } from "zod";
 import { JOB_STATES, jobSchema } from "../../core/runs/views/job.ts";
 import { cogPredictionSchema, replicatePredictionSchema } from "../../core/runs/views/prediction.ts";
 import { cogHealthSchema, cogRequestSchema } from "../routes/cog.ts";
-import { BASE, replicateRequestSchema } from "../routes/replicate.ts";
+import { replicateRequestSchema } from "../routes/replicate.ts";
+import { BASE } from "../routes/replicate_base.ts";
+import { fileForm, replicateFileSchema } from "../routes/replicate_files.ts";
 import { runpodRequestSchema } from "../routes/runpod.ts";
 import { drawInput } from "../../core/tasks/draw_input.ts";
 import { json, type Operation, PREFER } from "./operation.ts";
@@ -28,6 +30,13 @@ export const predictionListSchema = z.object({
   next: z.string().nullable(),
   previous: z.null(),
   results: z.array(replicatePredictionSchema),
+});
+export const replicateFileBody = fileForm;
+export { replicateFileSchema };
+export const fileListSchema = z.object({
+  next: z.null(),
+  previous: z.null(),
+  results: z.array(replicateFileSchema),
 });
 export const replicateModelSchema = z.object({
   url: z.string(),
@@ -135,6 +144,35 @@ export const JOB_OPERATIONS: readonly Operation[] = [
     path: `${BASE}/models/{owner}/{name}`,
     summary: "The model",
     answers: { 200: [json(replicateModelSchema)] },
+  },
+  {
+    ...replicate,
+    method: "post",
+    path: `${BASE}/files`,
+    summary: "Send a picture for a later input",
+    body: { type: "multipart/form-data", schema: replicateFileBody },
+    answers: { 201: [json(replicateFileSchema)] },
+  },
+  {
+    ...replicate,
+    method: "get",
+    path: `${BASE}/files`,
+    summary: "Files that are kept, newest first",
+    answers: { 200: [json(fileListSchema)] },
+  },
+  {
+    ...replicate,
+    method: "get",
+    path: `${BASE}/files/{id}`,
+    summary: "A file",
+    answers: { 200: [json(replicateFileSchema)] },
+  },
+  {
+    ...replicate,
+    method: "delete",
+    path: `${BASE}/files/{id}`,
+    summary: "Forget a file",
+    answers: { 204: [] },
   },
   {
     ...replicate,

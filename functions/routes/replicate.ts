@@ -27,9 +27,10 @@ import {
   WEBHOOK_EVENTS,
   webhookUrl,
 } from "./protocol_door.ts";
+import { BASE } from "./replicate_base.ts";
+import { createFile, listFiles, removeFile, showFile, withFiles } from "./replicate_files.ts";
 import { settled } from "./waiting.ts";
 
-export const BASE = "/replicate/v1";
 export const MODEL_OWNER = "unmask";
 
 export const replicateRequestSchema = z.strictObject({
@@ -49,7 +50,7 @@ type Handler = (context: Context<Environment>, door: ProtocolDoor) => Promise<Re
 
 export function replicateRoutes(opening: Promise<ProtocolDoor>, limits: Limits): Hono<Environment> {
   const routes = new Hono<Environment>().basePath(BASE);
-  const on = (method: "GET" | "POST", path: string, handler: Handler) =>
+  const on = (method: "GET" | "POST" | "DELETE", path: string, handler: Handler) =>
     routes.on(method, path, async (context) => await handler(context, await opening));
 
   on("POST", "/predictions", (context, door) => create(context, door, limits));
@@ -84,6 +85,12 @@ export function replicateRoutes(opening: Promise<ProtocolDoor>, limits: Limits):
       context.json({ type: "organization", username: ownerOf(context), name: null }, 200, NO_STORE),
     );
   });
+  on("POST", "/files", (context, door) => createFile(context, door, limits));
+  on("GET", "/files", listFiles);
+  on("GET", "/files/:id", showFile);
+  on("DELETE", "/files/:id", removeFile);
+  routes.all("/files", methodNotAllowed(["GET", "POST"]));
+  routes.all("/files/:id", methodNotAllowed(["GET", "DELETE"]));
   for (const path of ["/predictions/:id", "/models/:owner/:name", "/webhooks/default/secret", "/account"]) {
     routes.all(path, methodNotAllowed(["GET", "HEAD"]));
   }
@@ -102,7 +109,9 @@ async function create(context: Context<Environment>, door: ProtocolDoor, limits:
   const body = parseBody(replicateRequestSchema, await readJson(context.req.raw, limits), fields);
   if (body.version !== undefined) requireModel(door, body.version, "version");
   const { webhook, webhook_events_filter: events = WEBHOOK_EVENTS } = body;
-  const request = { ...requestOf(body.input), ...(deadline_ms === null ? {} : { deadline_ms }) };
+  const { task, input } = requestOf(body.input);
+  const filled = await withFiles(context, door, input);
+  const request = { task, input: filled, ...(deadline_ms === null ? {} : { deadline_ms }) };
   const accepted = await runs.create(ownerOf(context), request, undefined, {
     ...(webhook === undefined ? {} : {
       webhooks: receiver(context, door, webhook, events, (record, origin) => ({

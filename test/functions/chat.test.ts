@@ -5,7 +5,8 @@ import { createApp } from "../../functions/app.ts";
 import { picture } from "../core/tasks/seeing_model.ts";
 import { pngFile } from "../core/image/samples.ts";
 import { appWith, double, json } from "./double.ts";
-import { type SeeingHouse, seeingHouse, type SeeingOptions } from "./seeing_house.ts";
+import type { TestHouse } from "./house_of.ts";
+import { seeingHouse, type SeeingOptions } from "./seeing_house.ts";
 
 const CHAT = "/v1/chat/completions";
 const PNG = await encodePicture(picture(40, 30), "png");
@@ -15,7 +16,7 @@ const show = (text: string) => [
   { role: "user", content: [{ type: "text", text }, { type: "image_url", image_url: { url: DATA_URL } }] },
 ];
 
-const houses: SeeingHouse[] = [];
+const houses: TestHouse[] = [];
 afterEach(async () => {
   for (const house of houses.splice(0)) await house.close();
 });
@@ -210,7 +211,7 @@ describe("an edit under a mask", () => {
   });
 
   /** VQ ids of the source, as the newest edit's state keeps them. */
-  async function encodedSource({ runs }: SeeingHouse): Promise<Uint16Array> {
+  async function encodedSource({ runs }: TestHouse): Promise<Uint16Array> {
     const { editKind } = await import("../../core/runs/state/edit_kind.ts");
     const [record] = (await runs.list("anyone")).records;
     const bytes = await runs.state("anyone", record?.id ?? "");

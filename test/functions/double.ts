@@ -5,16 +5,9 @@
  */
 import { afterEach } from "vitest";
 import { counts } from "../../core/diffusion/schedule.ts";
-import { ApiKeys } from "../../core/runs/api_keys.ts";
-import { Admission, type AdmissionOptions } from "../../core/runs/admission.ts";
-import { Ledger } from "../../core/runs/ledger.ts";
-import { Links } from "../../core/runs/links.ts";
-import { Runs } from "../../core/runs/service.ts";
+import type { AdmissionOptions } from "../../core/runs/admission.ts";
 import { drawKind } from "../../core/runs/state/draw_kind.ts";
 import type { EncodeOutput, StepEngine } from "../../core/runs/step_engine.ts";
-import { openMemory } from "../../core/runs/store/open.ts";
-import type { Store } from "../../core/runs/store/types.ts";
-import { Worker } from "../../core/runs/worker.ts";
 import { type AppOptions, createApp } from "../../functions/app.ts";
 import type { Codec } from "../../core/image/codec_thread.ts";
 import type { Model, Picture } from "../../core/model/types.ts";
@@ -27,7 +20,7 @@ import type { Delta } from "../../core/tasks/task.ts";
 import type { RemoteInference, RemoteSteps } from "../../core/tasks/remote.ts";
 import { maskedPositions, maskedSequence } from "../../core/tasks/sequence.ts";
 import type { Limits } from "../../functions/middleware/limits.ts";
-import type { OpenAIDoor } from "../../functions/routes/openai/door.ts";
+import { houseOf, type TestHouse } from "./house_of.ts";
 import { checkPrompt, parseLexicon } from "../../core/model/lexicon.ts";
 
 const lexicon = parseLexicon(
@@ -160,18 +153,7 @@ export const codecDouble: Codec = {
   close: () => Promise.resolve(),
 };
 
-/** A store in memory with a worker over an inference, and the doors to it. */
-export interface DoubleHouse {
-  readonly store: Store;
-  readonly runs: Runs;
-  readonly keys: ApiKeys;
-  readonly door: OpenAIDoor;
-  close(): Promise<void>;
-}
-
-export async function houseWith(inference: Double, admission: AdmissionOptions = {}): Promise<DoubleHouse> {
-  const store = await openMemory();
-  const ledger = new Ledger(store);
+export async function houseWith(inference: Double, admission: AdmissionOptions = {}): Promise<TestHouse> {
   const { steps } = inference;
   const engine: StepEngine = {
     fingerprint: "double",
@@ -181,29 +163,10 @@ export async function houseWith(inference: Double, admission: AdmissionOptions =
     decode: steps.decode,
     meanCode: steps.meanCode,
   };
-  const worker = new Worker({ ledger, engine, kinds: [drawKind], encode: encodeDouble, poll: 20 });
-  const gate = new Admission(store, admission);
-  const runs = new Runs({
-    ledger,
-    kinds: [drawKind],
-    admit: (owner) => gate.admit(owner),
-    check: async (task, input) => void await engine.start(task, input),
-    onQueued: () => worker.wake(),
-    onControl: (id, control) => worker.obey(id, control),
-  });
-  worker.start();
-  const closing = new AbortController();
-  const links = await Links.of(store);
-  const close = async () => {
-    closing.abort();
-    await worker.stop();
-    await store.close();
-  };
-  const door = { runs, links, engine, encode: encodeDouble, model: INFO.model, closing: closing.signal };
-  return { store, runs, keys: new ApiKeys(store), door, close };
+  return await houseOf({ engine, kinds: [drawKind], encode: encodeDouble, model: INFO.model, admission });
 }
 
-const open: Promise<DoubleHouse>[] = [];
+const open: Promise<TestHouse>[] = [];
 afterEach(async () => {
   for (const house of open.splice(0)) await house.then(({ close }) => close(), () => {});
 });
@@ -218,7 +181,7 @@ export interface DoubleOptions {
 export function doubleOptions(
   inference: Double | Promise<Double> = double(),
   { limits = {}, admission = {}, access = { policy: "open" } }: DoubleOptions = {},
-): AppOptions & { readonly house: Promise<DoubleHouse> } {
+): AppOptions & { readonly house: Promise<TestHouse> } {
   const house = Promise.resolve(inference).then((opened) => houseWith(opened, admission));
   open.push(house);
   const runs = house.then(({ door: { runs, engine, encode } }) => ({

@@ -16,10 +16,11 @@ import { type HostileCase, postJson, type Target } from "./hostile/case.ts";
 import { PICTURES } from "./hostile/pictures.ts";
 import { PROOFS } from "./hostile/proofs.ts";
 import { LOOPBACK, REQUESTS } from "./hostile/requests.ts";
-import { type SeeingHouse, seeingHouse } from "./seeing_house.ts";
+import type { TestHouse } from "./house_of.ts";
+import { seeingHouse } from "./seeing_house.ts";
 
 type Listening = Deno.HttpServer<Deno.NetAddr>;
-let house: SeeingHouse;
+let house: TestHouse;
 let outside: Listening;
 const servers: Listening[] = [];
 let target: Target;

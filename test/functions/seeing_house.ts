@@ -2,30 +2,14 @@
  * Every task over the tables of numbers of `seeing_model.ts`, in this process: real runs in a store in memory, real doors,
  * and no graph. Never part of the product.
  */
-import { Admission, type AdmissionOptions } from "../../core/runs/admission.ts";
-import { ApiKeys } from "../../core/runs/api_keys.ts";
-import { Ledger } from "../../core/runs/ledger.ts";
-import { Links } from "../../core/runs/links.ts";
-import { Runs } from "../../core/runs/service.ts";
+import type { AdmissionOptions } from "../../core/runs/admission.ts";
 import { KINDS } from "../../core/runs/state/kinds.ts";
 import type { EncodeOutput, StepEngine } from "../../core/runs/step_engine.ts";
-import { openMemory } from "../../core/runs/store/open.ts";
-import type { Store } from "../../core/runs/store/types.ts";
-import { Worker } from "../../core/runs/worker.ts";
 import { allTasks, refuseTask, type TaskName, TASKS } from "../../core/tasks/all_tasks.ts";
 import { createDraw } from "../../core/tasks/draw.ts";
 import { unpackPictures } from "../../core/tasks/input_pictures.ts";
-import type { OpenAIDoor } from "../../functions/routes/openai/door.ts";
 import { seeingModel } from "../core/tasks/seeing_model.ts";
-
-export interface SeeingHouse {
-  readonly store: Store;
-  readonly runs: Runs;
-  readonly keys: ApiKeys;
-  readonly links: Links;
-  readonly door: OpenAIDoor;
-  close(): Promise<void>;
-}
+import { houseOf, type TestHouse } from "./house_of.ts";
 
 export interface SeeingOptions {
   /** What the model was trained for. @default everything */
@@ -62,34 +46,7 @@ export function seeingEngine(stepMilliseconds = 0, { able = TASKS, says }: Seein
   };
 }
 
-export async function seeingHouse(options: SeeingOptions = {}): Promise<SeeingHouse> {
+export async function seeingHouse(options: SeeingOptions = {}): Promise<TestHouse> {
   const { admission } = options;
-  const engine = seeingEngine(0, options);
-  const store = await openMemory();
-  const ledger = new Ledger(store);
-  const worker = new Worker({ ledger, engine, kinds: KINDS, encode, poll: 20 });
-  const gate = new Admission(store, admission);
-  const runs = new Runs({
-    ledger,
-    kinds: KINDS,
-    admit: (owner) => gate.admit(owner),
-    check: async (task, input) => void await engine.start(task, input),
-    onQueued: () => worker.wake(),
-    onControl: (id, control) => worker.obey(id, control),
-  });
-  worker.start();
-  const closing = new AbortController();
-  const links = await Links.of(store);
-  return {
-    store,
-    runs,
-    keys: new ApiKeys(store),
-    links,
-    door: { runs, links, engine, encode, model: "table", closing: closing.signal },
-    async close() {
-      closing.abort();
-      await worker.stop();
-      await store.close();
-    },
-  };
+  return await houseOf({ engine: seeingEngine(0, options), kinds: KINDS, encode, model: "table", admission });
 }

@@ -1,0 +1,2 @@
+/** Where Replicate's cloud is mounted. */
+export const BASE = "/replicate/v1";
