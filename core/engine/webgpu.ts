@@ -7,6 +7,7 @@
 import { UnmaskError } from "../errors.ts";
 import { type AdapterFacts, findAdapter, isSoftware, judgeAdapter, softwareAllowedByEnvironment } from "./adapter.ts";
 import { downloader } from "./download.ts";
+import { isLavapipe, uniformsAsStorage } from "./lavapipe.ts";
 import { runtimeError } from "./ort.ts";
 import { OrtEngine } from "./ort_engine.ts";
 import { proofGraph, prove } from "./proof.ts";
@@ -68,8 +69,10 @@ export async function openWebGpu(options: { readonly allowSoftwareAdapter?: bool
   });
   // The runtime destroys its device with its last session: one stays until the engine is closed.
   await engine.load(await proofGraph());
-  await prove(engine);
   const adopted = await device();
+  // Before the first run, which is what compiles.
+  if (isLavapipe(adapter)) uniformsAsStorage(adopted);
+  await prove(engine);
   void adopted.lost.then((info) => {
     lost = info.message || info.reason || "no reason given";
     loss.resolve();
