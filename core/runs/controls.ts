@@ -1,5 +1,5 @@
 /**
- * Cancel, pause and resume: asked for under a key of their own, so that whoever holds the run obeys at its next step, and
+ * Cancel, pause, resume and retry: asked for under a key of their own, so that whoever holds the run obeys at its next step, and
  * settled here where nobody holds it.
  *
  * @module
@@ -64,6 +64,41 @@ export class Controls {
     }
   }
 
+  /**
+   * A run that failed or came too late, again: under its id, from its last durable step, with its deadline and its time at
+   * work anew.
+   *
+   * @throws `run_not_failed` (409)
+   */
+  async retry(owner: string, id: string): Promise<RunRecord> {
+    const { ledger, onQueued } = this.#parts;
+    for (;;) {
+      const { record, version } = await heldBy(ledger, owner, id);
+      const { state, deadline, created_at, priority } = record;
+      if (state !== "failed" && state !== "expired") throw notFailed(record);
+      const now = ledger.now();
+      const { record: after, sets } = ledger.next(record, {
+        state: "queued",
+        place: [rankOf(priority), now],
+        attempts: 0,
+        error: null,
+        started_at: null,
+        finished_at: null,
+        expires_at: null,
+        deadline: deadline === null ? null : now + (deadline - created_at),
+      }, [{ type: "run.requeued", data: { reason: "retry", step: record.step, wait_ms: 0 } }]);
+      const landed = await ledger.write(after, {
+        checks: [{ key: keys.run(owner, id), version }],
+        sets: [...sets, placeWrite(after)],
+        // What was asked before its end is over with it.
+        deletes: [keys.dead(id), keys.control(owner, id)],
+      });
+      if (landed === null) continue;
+      onQueued?.();
+      return after;
+    }
+  }
+
   async #ask(owner: string, id: string, control: Control): Promise<RunRecord> {
     for (;;) {
       const held = await heldBy(this.#parts.ledger, owner, id);
@@ -107,6 +142,15 @@ export class Controls {
       return;
     }
   }
+}
+
+function notFailed({ state }: RunRecord): UnmaskError {
+  return new UnmaskError({
+    code: "run_not_failed",
+    message: `this run is ${state}, and only one that failed or came too late can be tried again`,
+    fix: "fork it, or start a new one",
+    status: 409,
+  });
 }
 
 function runOver({ state }: RunRecord): UnmaskError {

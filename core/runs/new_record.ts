@@ -17,9 +17,11 @@ export function newRecord(
   owner: string,
   task: string,
   input: CreateRequest["input"],
-  { priority = 5, budget_ms = null, deadline_ms = null, require_exact = false, output, webhooks = [] }: RunOptions,
+  options: RunOptions,
   origin: Origin | null,
 ): RunRecord {
+  const { priority = 5, budget_ms = null, deadline_ms = null, work_ms = null } = options;
+  const { require_exact = false, output, webhooks = [] } = options;
   return {
     id: newRunId(now),
     owner,
@@ -31,6 +33,7 @@ export function newRecord(
     started_at: null,
     finished_at: null,
     deadline: deadline_ms === null ? null : now + deadline_ms,
+    work_ms,
     budget_ms,
     expires_at: null,
     token: 0,

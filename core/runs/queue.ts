@@ -272,7 +272,9 @@ export function settle(record: RunRecord, control: Control, now: number): Settle
   if (control.cancel === true) {
     return { changes: { state: "cancelled" }, events: [{ type: "run.cancelled", data: at }] };
   }
-  if (record.deadline !== null && now >= record.deadline) {
+  const { deadline, work_ms, started_at } = record;
+  const worked = work_ms !== null && started_at !== null && now >= started_at + work_ms;
+  if (worked || (deadline !== null && now >= deadline)) {
     return { changes: { state: "expired" }, events: [{ type: "run.expired", data: at }] };
   }
   if (control.pause === true) {

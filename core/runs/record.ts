@@ -77,6 +77,8 @@ export const recordSchema = z.object({
   finished_at: time.nullable(),
   /** Unix ms after which the run is expired; null: never. */
   deadline: time.nullable(),
+  /** Ms from the first claim on after which the run is expired; null: no limit. */
+  work_ms: count.nullable().default(null),
   /** The picture shall be whole within this many ms of `created_at`. */
   budget_ms: count.nullable(),
   /** Unix ms after which record, events and blobs are gone; set when the run ends. */
@@ -154,7 +156,7 @@ export interface Pending {
 
 /** What an event says beside its number. */
 export interface EventBody {
-  /** `run.` and queued, started, step, budget, paused, resumed, retry, or a terminal state. */
+  /** `run.` and queued, started, step, budget, paused, resumed, requeued, or a terminal state. */
   readonly type: string;
   readonly data: Readonly<Record<string, unknown>>;
 }

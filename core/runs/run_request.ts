@@ -15,6 +15,8 @@ const options = {
   budget_ms: z.int().min(1).max(86_400_000).nullable().optional(),
   /** Ms from now after which the run ends as `expired`. */
   deadline_ms: z.int().min(1).max(2_592_000_000).nullable().optional(),
+  /** Ms at work after which the run ends as `expired`; waiting does not count. */
+  work_ms: z.int().min(1).max(2_592_000_000).nullable().optional(),
   /** Fail rather than go on with other numerics. */
   require_exact: z.boolean().optional(),
   /** Of the picture file. @default {png} */
@@ -44,6 +46,7 @@ const FIXES: Readonly<Record<string, string>> = {
   priority: "use a whole number from 0 to 9",
   budget_ms: "use milliseconds, 1 to 86400000",
   deadline_ms: "use milliseconds, 1 to 2592000000",
+  work_ms: "use milliseconds, 1 to 2592000000",
   require_exact: "use true or false",
   output: 'use {"format": "png"}, or jpeg or webp with a quality from 0 to 100',
   webhooks: "use at most 10 objects",

@@ -301,6 +301,11 @@ export class Runs {
   async resume(owner: string, id: string): Promise<RunRecord> {
     return await this.#controls.resume(owner, id);
   }
+
+  /** @throws `run_not_failed` (409) */
+  async retry(owner: string, id: string): Promise<RunRecord> {
+    return await this.#controls.retry(owner, id);
+  }
 }
 
 /** A plan is a field of some tasks' input; of the others it is refused as what it is, not as an unknown word. */

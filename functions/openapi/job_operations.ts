@@ -221,6 +221,13 @@ export const JOB_OPERATIONS: readonly Operation[] = [
     summary: "What came since the last call",
     answers: { 200: [json(chunksSchema)] },
   },
+  {
+    ...runpod,
+    method: "post",
+    path: "/v2/{endpoint}/retry/{id}",
+    summary: "A job that failed or came too late, again",
+    answers: job,
+  },
   { ...runpod, method: "post", path: "/v2/{endpoint}/cancel/{id}", summary: "Cancel a job", answers: job },
   {
     ...runpod,

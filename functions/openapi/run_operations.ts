@@ -130,7 +130,7 @@ export const RUN_OPERATIONS: readonly Operation[] = [
     headers: { "last-event-id": z.string() },
     answers: { 200: [{ type: "text/event-stream" }] },
   },
-  ...(["cancel", "pause", "resume"] as const).map((action): Operation => ({
+  ...(["cancel", "pause", "resume", "retry"] as const).map((action): Operation => ({
     ...runs,
     method: "post",
     path: `/v1/runs/{id}/${action}`,

@@ -31,6 +31,8 @@ export const runpodRequestSchema = z.strictObject({
   input: inputSchema,
   webhook: webhookUrl.optional(),
   policy: z.strictObject({
+    /** Ms at work after which the job ends as TIMED_OUT. */
+    executionTimeout: z.int().min(1000).max(604_800_000).optional(),
     /** Ms from now after which the job ends as TIMED_OUT. */
     ttl: z.int().min(1000).max(604_800_000).optional(),
     lowPriority: z.boolean().optional(),
@@ -73,6 +75,10 @@ export function runpodRoutes(opening: Promise<ProtocolDoor>, limits: Limits): Ho
     const { id } = await own(door, context);
     return await job(context, door, await door.runs.cancel(ownerOf(context), id));
   });
+  on("POST", "/retry/:id", async (context, door) => {
+    const { id } = await own(door, context);
+    return await job(context, door, await door.runs.retry(ownerOf(context), id));
+  });
   on("POST", "/purge-queue", async (context, door) => {
     const removed = await purgeQueue(door.runs, ownerOf(context));
     return context.json({ removed, status: "completed" }, 200, NO_STORE);
@@ -90,10 +96,11 @@ async function create(context: Context<Environment>, door: ProtocolDoor, limits:
     await readJson(context.req.raw, limits),
     fields,
   );
-  const { ttl, lowPriority = false } = policy ?? {};
+  const { ttl, executionTimeout, lowPriority = false } = policy ?? {};
   const request = {
     ...requestOf(input),
     ...(ttl === undefined ? {} : { deadline_ms: ttl }),
+    ...(executionTimeout === undefined ? {} : { work_ms: executionTimeout }),
     ...(lowPriority ? { priority: LOW } : {}),
   };
   const { record } = await door.runs.create(ownerOf(context), request, undefined, {

@@ -101,11 +101,11 @@ export function runsRoutes(opening: Promise<RunsDoor>, limits: Limits): Hono<Env
     "/v1/runs/:id/events",
     (context, { runs, heartbeat, closing }, id) => streamEvents(context, runs, id, closing, heartbeat),
   );
-  for (const action of ["cancel", "pause", "resume"] as const) {
+  for (const action of ["cancel", "pause", "resume", "retry"] as const) {
     on("post", `/v1/runs/:id/${action}`, async (context, { runs }, id) => {
       const record = await runs[action](ownerOf(context), id);
       // 202: it is asked for, and the step in flight is the last.
-      const asked = action !== "resume" && record.state === "running";
+      const asked = (action === "cancel" || action === "pause") && record.state === "running";
       return context.json(viewOf(record), asked ? 202 : 200, NO_STORE);
     });
     routes.all(`/v1/runs/:id/${action}`, methodNotAllowed(["POST"]));

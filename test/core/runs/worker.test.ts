@@ -236,6 +236,28 @@ describe("control at the step", () => {
     expect((await events(id)).at(-1)?.type).toBe("run.expired");
   });
 
+  test("time at work is bounded, waiting is not; a retry goes on from the last step, with that time anew", async () => {
+    const id = await create({ work_ms: 250, deadline_ms: 60_000 });
+    const first = await runs.get(OWNER, id);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    worker({ engine: tableEngine({ stepMilliseconds: 60 }) });
+    const expired = await until(id, inState("expired"));
+    expect(expired.step).toBeGreaterThan(0);
+    expect(expired.step).toBeLessThan(12);
+    const again = await runs.retry(OWNER, id);
+    expect(again).toMatchObject({ id, state: "queued", started_at: null, finished_at: null, expires_at: null });
+    expect(again.deadline).toBeGreaterThan(first.deadline ?? Infinity);
+    for (let step = expired.step;;) {
+      const next = await until(id, (record) => record.state === "expired" || record.state === "succeeded");
+      expect(next.step).toBeGreaterThan(step);
+      if (next.state === "succeeded") break;
+      step = next.step;
+      await runs.retry(OWNER, id);
+    }
+    await expectWhole(id);
+    await expect(runs.retry(OWNER, id)).rejects.toMatchObject({ code: "run_not_failed", status: 409 });
+  });
+
   test("a budget merges the counts: whole in time, and its recorded counts replay exactly", async () => {
     const id = await create({ input: { ...input, steps: 60 }, budget_ms: 6000 });
     worker({ engine: tableEngine({ stepMilliseconds: 150 }) });

@@ -75,6 +75,23 @@ test("cancel, purge-queue and health", async () => {
   expect((await endpoint("rpa_b").health()).jobs.inQueue).toBe(1);
 });
 
+test("executionTimeout ends a job as TIMED_OUT, and retry goes on with it under its id", async () => {
+  await server.stop();
+  server = await realServer({ stepMilliseconds: 300 });
+  const policy = { executionTimeout: 1000, ttl: 60_000 };
+  const { id } = await endpoint().run({ input, policy });
+  let job = await endpoint().statusSync(id, 20_000);
+  expect(job.status).toBe("TIMED_OUT");
+  for (let tries = 0; job.status === "TIMED_OUT" && tries < 10; tries++) {
+    const headers = { authorization: "Bearer rpa_a" };
+    const response = await fetch(`${server.url}/v2/abc123/retry/${id}`, { method: "POST", headers });
+    expect(await response.json()).toMatchObject({ id, status: "IN_QUEUE" });
+    job = await endpoint().statusSync(id, 20_000);
+  }
+  expect(job.status).toBe("COMPLETED");
+  expect(pictureOf(outputOf(job))).toEqual(await undisturbed(input));
+});
+
 test("a webhook brings what status does", async () => {
   const receiver = new Receiver().up();
   try {
@@ -107,11 +124,14 @@ test("refusals, and another key's job", async () => {
     return [response.status, answer.error?.code ?? answer.status];
   };
   expect(await post("run", { input, s3Config: {} })).toEqual([400, "unknown_parameter"]);
-  expect(await post("run", { input, policy: { executionTimeout: 5000 } })).toEqual([400, "unknown_parameter"]);
+  expect(await post("run", { input, policy: { executionTimeout: 5 } })).toEqual([400, "invalid_parameter"]);
   expect(await post("run", {})).toEqual([400, "invalid_parameter"]);
   expect(await post("runsync?wait=5", { input })).toEqual([400, "wait_out_of_range"]);
   expect(await post("run", { input: { ...input, task: "sing" } })).toEqual([400, "task_unknown"]);
   expect(await post("run", { input, policy: { ttl: 60_000, lowPriority: true } })).toEqual([200, "IN_QUEUE"]);
   const { id } = await endpoint().run({ input });
   expect(await post(`cancel/${id}`, {}, "rpa_b")).toEqual([404, "run_not_found"]);
+  expect(await post(`retry/${id}`, {}, "rpa_b")).toEqual([404, "run_not_found"]);
+  await endpoint().statusSync(id, 20_000);
+  expect(await post(`retry/${id}`, {})).toEqual([409, "run_not_failed"]);
 });

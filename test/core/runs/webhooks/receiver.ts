@@ -89,6 +89,7 @@ export function record(id: string, changes: Partial<RunRecord> = {}): RunRecord 
     started_at: 2,
     finished_at: 3,
     deadline: null,
+    work_ms: null,
     budget_ms: null,
     expires_at: null,
     token: 1,
