@@ -21,15 +21,14 @@ export function uniformsAsStorage(device: GPUDevice): void {
   const layout = device.createBindGroupLayout.bind(device);
   device.createBuffer = (descriptor) => {
     const { usage } = descriptor;
-    return buffer((usage & GPUBufferUsage.UNIFORM) === 0 ? descriptor : { ...descriptor, usage: bothUsages(usage) });
+    if ((usage & GPUBufferUsage.UNIFORM) === 0) return buffer(descriptor);
+    const made = buffer({ ...descriptor, usage: usage | GPUBufferUsage.STORAGE });
+    // The runtime asks a buffer that it is done with for its usage, to know for what it may be used again.
+    return Object.defineProperty(made, "usage", { value: usage });
   };
   device.createShaderModule = (descriptor) => shader({ ...descriptor, code: storageCode(descriptor.code) });
   device.createBindGroupLayout = (descriptor) =>
     layout({ ...descriptor, entries: [...descriptor.entries].map(storageEntry) });
-}
-
-function bothUsages(usage: GPUBufferUsageFlags): GPUBufferUsageFlags {
-  return usage | GPUBufferUsage.STORAGE;
 }
 
 function storageCode(code: string): string {

@@ -55,6 +55,7 @@ describeWebGpu("uniforms as storage", () => {
     });
     const buffers = [UNIFORM | COPY_DST, UNIFORM | COPY_DST, STORAGE | COPY_SRC, MAP_READ | COPY_DST]
       .map((usage) => device.createBuffer({ size: 32, usage }));
+    expect(buffers[0]?.usage).toBe(UNIFORM | COPY_DST);
     const [p, q, y, staging] = buffers as [GPUBuffer, GPUBuffer, GPUBuffer, GPUBuffer];
     device.queue.writeBuffer(p, 0, Float32Array.of(3));
     device.queue.writeBuffer(p, 16, Uint32Array.of(0, 0, 5));
