@@ -6,7 +6,7 @@
 import { z } from "zod";
 import { JOB_STATES, jobSchema } from "../../core/runs/views/job.ts";
 import { cogPredictionSchema, replicatePredictionSchema } from "../../core/runs/views/prediction.ts";
-import { cogHealthSchema, cogRequestSchema } from "../routes/cog.ts";
+import { cogDiscoverySchema, cogHealthSchema, cogRequestSchema } from "../routes/cog.ts";
 import { replicateRequestSchema } from "../routes/replicate.ts";
 import { BASE } from "../routes/replicate_base.ts";
 import { fileForm, replicateFileSchema } from "../routes/replicate_files.ts";
@@ -101,6 +101,14 @@ export const JOB_OPERATIONS: readonly Operation[] = [
     path: "/predictions/{id}/cancel",
     summary: "Cancel it",
     answers: { 200: [json(emptySchema)] },
+  },
+  {
+    ...cog,
+    method: "get",
+    path: "/",
+    summary: "Where the container's parts are; the page, for who asks for HTML",
+    open: true,
+    answers: { 200: [json(cogDiscoverySchema), { type: "text/html" }] },
   },
   {
     ...cog,

@@ -28,6 +28,7 @@ import {
   webhookUrl,
 } from "./protocol_door.ts";
 import type { Readiness } from "./readiness.ts";
+import { requireStreamRoom } from "./stream_room.ts";
 import { settled } from "./waiting.ts";
 
 export const predictionId = z.string().regex(/^[\w-]{1,128}$/);
@@ -49,10 +50,34 @@ export const cogHealthSchema = z.object({
   }),
 });
 
+/** Where a container's parts are, as Cog tells at its root. */
+export const cogDiscoverySchema = z.strictObject({
+  docs_url: z.string(),
+  openapi_url: z.string(),
+  healthcheck_url: z.string(),
+  predictions_url: z.string(),
+  predictions_idempotent_url: z.string(),
+  predictions_cancel_url: z.string(),
+});
+
+const DISCOVERY: z.infer<typeof cogDiscoverySchema> = {
+  docs_url: "/docs",
+  openapi_url: "/openapi.json",
+  healthcheck_url: "/health-check",
+  predictions_url: "/predictions",
+  predictions_idempotent_url: "/predictions/{prediction_id}",
+  predictions_cancel_url: "/predictions/{prediction_id}/cancel",
+};
+
 export function cogRoutes(opening: Promise<ProtocolDoor>, readiness: Readiness, limits: Limits): Hono<Environment> {
   const routes = new Hono<Environment>();
   let door: ProtocolDoor | undefined;
   opening.then((opened) => door = opened, () => {});
+  // Whoever asks for HTML is a browser, and gets the page, which is mounted behind this.
+  routes.get("/", async (context, next) => {
+    if (/\btext\/html\b/.test(context.req.header("accept") ?? "")) return await next();
+    return context.json(DISCOVERY, 200, { vary: "accept" });
+  });
   routes.get("/health-check", (context) => context.json(health(readiness, door?.busy?.() ?? false), 200, NO_STORE));
   routes.all("/health-check", methodNotAllowed(["GET", "HEAD"]));
   routes.post("/predictions", async (context) => await create(context, await opening, limits));
@@ -89,6 +114,8 @@ async function create(
   if (pathId !== undefined && body.id !== undefined && body.id !== pathId) throw idInvalid();
   const id = pathId ?? body.id;
   const { webhook, webhook_events_filter: events = WEBHOOK_EVENTS } = body;
+  const streamed = /\btext\/event-stream\b/.test(context.req.header("accept") ?? "");
+  if (streamed) requireStreamRoom(runs, ownerOf(context));
   const accepted = await runs.create(
     ownerOf(context),
     requestOf(body.input),
@@ -101,7 +128,7 @@ async function create(
     },
   );
   const name = id ?? accepted.record.id;
-  if (/\btext\/event-stream\b/.test(context.req.header("accept") ?? "")) {
+  if (streamed) {
     return cogStream(context, door, accepted.record, name);
   }
   return await answer(context, door, await settledOf(context, door, prefer, accepted), name);

@@ -41,7 +41,7 @@ export function playground(): Hono<Environment> {
     // Read at each request: small, and an edited page shows at once.
     routes.get(path, pageHeaders, async (context) => {
       const text = await Deno.readTextFile(new URL(`../playground/${file.name}`, import.meta.url));
-      return context.body(text, 200, { "content-type": file.type, "cache-control": "no-cache" });
+      return context.body(text, 200, { "content-type": file.type, "cache-control": "no-cache", vary: "accept" });
     });
     routes.all(path, methodNotAllowed(["GET", "HEAD"]));
   }

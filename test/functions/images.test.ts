@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { ImagesAnswer } from "../../functions/routes/openai/picture_answer.ts";
-import { appWith, double, IMAGES, json } from "./double.ts";
+import { createApp } from "../../functions/app.ts";
+import { MOST_STREAMS } from "../../functions/routes/stream_room.ts";
+import { appWith, double, doubleOptions, IMAGES, json } from "./double.ts";
 
 const text = (base64: string | undefined) => new TextDecoder().decode(Uint8Array.fromBase64(base64 ?? ""));
 
@@ -239,4 +241,20 @@ describe("GET /v1/models", () => {
     const other = await app.request("/v1/models/gpt-image-1");
     expect([other.status, (await other.json()).error.code]).toEqual([404, "model_not_found"]);
   });
+});
+
+it("a stream too many is refused before there is a run", async () => {
+  const options = doubleOptions(double({ stepMilliseconds: 200 }));
+  const app = createApp(options);
+  const { runs } = await options.house;
+  const ask = () => app.request(IMAGES, json({ prompt: "a photo of a dog", stream: true }));
+  const first = await ask();
+  const { records: [record] } = await runs.list("anyone");
+  const events = () => app.request(`/v1/runs/${record?.id}/events`);
+  const others = await Promise.all(Array.from({ length: MOST_STREAMS - 1 }, events));
+  const refused = await ask();
+  expect([refused.status, (await refused.json()).error.code]).toEqual([429, "too_many_streams"]);
+  expect((await runs.list("anyone")).records.length).toBe(1);
+  for (const { body } of [first, ...others]) await body?.cancel();
+  expect((await ask()).status).toBe(200);
 });

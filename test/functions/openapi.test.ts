@@ -29,7 +29,7 @@ function mounted(): string[] {
 }
 
 /** Files of pages, which are no API. */
-const PAGES = ["/", "/favicon.svg", "/docs/style.css", "/docs/page.js", "/playground/style.css", "/playground/page.js"];
+const PAGES = ["/favicon.svg", "/docs/style.css", "/docs/page.js", "/playground/style.css", "/playground/page.js"];
 
 test("the document and the mounted routes are the same", () => {
   const documented = OPERATIONS.map(({ method, path }) => `${method} ${path}`).toSorted();

@@ -6,6 +6,7 @@ import { openMemory } from "../../core/runs/store/open.ts";
 import type { Store } from "../../core/runs/store/types.ts";
 import { Worker } from "../../core/runs/worker.ts";
 import { createApp } from "../../functions/app.ts";
+import { MOST_STREAMS } from "../../functions/routes/stream_room.ts";
 import { plainFile, type TableEngine, tableEngine, undisturbed } from "../core/runs/table_engine.ts";
 import { double } from "./double.ts";
 
@@ -209,6 +210,31 @@ describe("events", () => {
       await server.shutdown();
     }
   });
+});
+
+test("event streams of one key are bounded; whoever leaves or comes to the end makes room", async () => {
+  const { id } = await accepted();
+  const path = `/v1/runs/${id}/events`;
+  const open = () => app.request(path);
+  const streams = await Promise.all(Array.from({ length: MOST_STREAMS }, open));
+  expect(streams.map(({ status }) => status)).toEqual(streams.map(() => 200));
+  const refused = await open();
+  expect(refused.headers.get("retry-after")).toBe("5");
+  expect(await code(refused)).toEqual([429, "too_many_streams"]);
+  expect((await app.request(path, { headers: { authorization: "Bearer another" } })).status).toBe(404);
+  await streams[0]?.body?.cancel();
+  streams[0] = await open();
+  expect(streams[0].status).toBe(200);
+  // A HEAD reads nothing and takes nothing.
+  expect((await app.request(path, { method: "HEAD" })).status).toBe(200);
+  expect(await code(await open())).toEqual([429, "too_many_streams"]);
+  worker.start();
+  for (const text of await Promise.all(streams.map((stream) => stream.text()))) {
+    expect(text).toContain("event: run.succeeded");
+  }
+  const again = await Promise.all(Array.from({ length: MOST_STREAMS }, open));
+  expect(again.every(({ status }) => status === 200)).toBe(true);
+  for (const stream of again) await stream.body?.cancel();
 });
 
 test("a waiting caller that leaves cancels its run, unless it asked to keep it", async () => {

@@ -33,7 +33,7 @@ export async function completeChat(
 
   let asked: Asked;
   try {
-    asked = await ask(context, door, [runOf(input, conversation, input.seed ?? seedFor(context))]);
+    asked = await ask(context, door, [runOf(input, conversation, input.seed ?? seedFor(context))], streams);
   } catch (refusal) {
     const said = insteadOf(refusal);
     const own = head(crypto.randomUUID());

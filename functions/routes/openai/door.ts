@@ -17,6 +17,7 @@ import type { Environment } from "../../middleware/request_id.ts";
 import type { ProtocolDoor } from "../protocol_door.ts";
 import type { Readiness } from "../readiness.ts";
 import type { FetchPicture } from "./chat_messages.ts";
+import { requireStreamRoom } from "../stream_room.ts";
 import { settled } from "../waiting.ts";
 
 export interface OpenAIDoor extends ProtocolDoor {
@@ -42,13 +43,19 @@ export interface Asked {
   readonly keep: boolean;
 }
 
-/** Queues a run for each request, or none: if one is refused, those before it are cancelled. */
+/**
+ * Queues a run for each request, or none: if one is refused, those before it are cancelled.
+ *
+ * @param streamed the answer is to be a stream, and is refused before there is a run if there is no room for it
+ */
 export async function ask(
   context: Context<Environment>,
   { runs }: OpenAIDoor,
   requests: readonly RunRequest[],
+  streamed = false,
 ): Promise<Asked> {
   const owner = ownerOf(context);
+  if (streamed) requireStreamRoom(runs, owner);
   const { keep } = preference(context.req.header("prefer"));
   const key = idempotencyKeyOf(context);
   const accepted: Accepted[] = [];

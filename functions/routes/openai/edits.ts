@@ -50,7 +50,7 @@ export async function editImages(
     input: { instruction: input.prompt, picture: image, seed: seed + index, ...given },
     output: encodingOf(input),
   }));
-  const asked = await ask(context, door, requests);
+  const asked = await ask(context, door, requests, input.stream === true);
   if (input.stream === true) return streamPicture(context, door, asked, "image_edit", input);
   const records = await finished(context, door, asked);
   return context.json(await imagesAnswer(context, door, readiness, records, input), 200, {

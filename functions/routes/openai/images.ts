@@ -23,7 +23,7 @@ export async function generateImages(
   const door = await opening;
   const input = parseImagesInput(body, door.model);
   refusePartials(door, input);
-  const asked = await ask(context, door, drawsOf(input, input.seed ?? seedFor(context)));
+  const asked = await ask(context, door, drawsOf(input, input.seed ?? seedFor(context)), input.stream === true);
   if (input.stream === true) return streamPicture(context, door, asked, "image_generation", input);
   const records = await finished(context, door, asked);
   return context.json(await imagesAnswer(context, door, readiness, records, input), 200, {

@@ -121,6 +121,25 @@ test("what cannot be asked for is refused", async () => {
   expect(await code(await send("GET", "/predictions"))).toEqual([405, "method_not_allowed"]);
 });
 
+test("the root says where the parts are, but to a browser", async () => {
+  const parts = await (await send("GET", "/")).json();
+  expect(parts).toMatchObject({ predictions_url: "/predictions", healthcheck_url: "/health-check" });
+  for (const path of [parts.docs_url, parts.openapi_url, parts.healthcheck_url]) {
+    const response = await send("GET", path);
+    expect(response.status, path).toBe(200);
+    await response.body?.cancel();
+  }
+  const id = "abc";
+  const made = await send("PUT", parts.predictions_idempotent_url.replace("{prediction_id}", id), { input });
+  expect(await made.json()).toMatchObject({ id, status: "succeeded" });
+  const cancel = parts.predictions_cancel_url.replace("{prediction_id}", id);
+  expect((await send("POST", cancel)).status).toBe(200);
+  const page = await send("GET", "/", undefined, { accept: "text/html,*/*;q=0.8" });
+  expect(page.headers.get("content-type")).toContain("text/html");
+  expect(page.headers.get("vary")).toBe("accept");
+  await page.body?.cancel();
+});
+
 test("health-check has Cog's states", async () => {
   const health = async (response: Response | Promise<Response>) => (await (await response).json()).status;
   expect(await health(send("GET", "/health-check"))).toBe("READY");
