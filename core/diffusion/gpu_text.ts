@@ -1,6 +1,7 @@
 /**
- * What a step of an answer reveals, decided on a GPU: logits stay there, and what comes to the host are the newly
- * revealed tokens, 4 bytes each, in one read. The host's form, text_blocks.ts, is the reference.
+ * What a step of an answer or of grounding reveals, decided on a GPU: logits stay there, and what comes to the host are
+ * the newly revealed tokens, 4 bytes each, in one read. The host's forms, text_blocks.ts and core/tasks/ground_reader.ts,
+ * are the reference.
  *
  * @module
  */
@@ -19,8 +20,13 @@ import type { TextPickPlan } from "./text_blocks.ts";
 const MOST_PICKS = 2 ** (32 - ID_BITS);
 const MOST_IDS = 2 ** ID_BITS;
 
+export interface GpuTextPlan extends Omit<TextPickPlan, "confidence"> {
+  /** `logit`: the token's own, as grounding has it. */
+  readonly confidence: keyof typeof CONFIDENCE;
+}
+
 export interface GpuTextOptions {
-  /** Rows of the LM head, the logits of one position; at most 2^20. */
+  /** The logits of one position: rows of the LM head that are looked at, at most 2^20. */
   readonly vocabulary: number;
   /** 0 to 2^53 - 1 */
   readonly seed: number;
@@ -54,8 +60,11 @@ export class GpuTextPicker {
     return new GpuTextPicker(gpu, options, scratch);
   }
 
-  /** @param logits fp32 [plan's positions, vocabulary], from its tensor's beginning */
-  async pick({ tensor, offset }: TensorPart, plan: TextPickPlan): Promise<Picked> {
+  /**
+   * @param logits fp32 [plan's positions, vocabulary], from its tensor's beginning
+   * @returns surest first, equals by position
+   */
+  async pick({ tensor, offset }: TensorPart, plan: GpuTextPlan): Promise<Picked> {
     if (offset !== 0) throw new RangeError("logits of an answer begin their tensor");
     const { positions } = plan;
     const { vocabulary, seed } = this.#options;

@@ -48,13 +48,17 @@ export interface TextCache {
   release(): void;
 }
 
-/** Answering where logits stay on the GPU. */
+/** Answering and pointing where logits stay on the GPU. */
 export interface ResidentAnswering {
   readonly gpu: Gpu;
   /** As `Understanding.words`: one row, fp32 [asked, `vocabulary`]. */
   words(cache: TextCache | undefined, input: TextInput, asked: Uint32Array): Promise<ResidentLogits>;
+  /** As `Understanding.locations`: one row, fp32 [asked, `config.locTokens`]. */
+  locations(cache: TextCache | undefined, input: TextInput, asked: Uint32Array): Promise<ResidentLogits>;
   /** Rows of the LM head. */
   readonly vocabulary: number;
+  /** Of them the LOC rows. */
+  readonly locTokens: number;
 }
 
 /** Seeing, answering, pointing (facts 6.5, 6.6). Loads each of its graphs when it is first needed. */
@@ -73,7 +77,7 @@ export interface Understanding {
   words(cache: TextCache | undefined, input: TextInput, asked: Uint32Array): Promise<Float32Array>;
   /** The same over the LOC tokens only, fp32 [asked, locTokens]; the words of the LM head are never loaded. */
   locations(cache: TextCache | undefined, input: TextInput, asked: Uint32Array): Promise<Float32Array>;
-  /** Only on the webgpu provider, where it is how an answer is decoded; `words` reads its logits back. */
+  /** Only on the webgpu provider, where it is how tasks answer and point; `words` and `locations` read logits back. */
   readonly resident?: ResidentAnswering;
   close(): Promise<void>;
 }

@@ -52,8 +52,14 @@ class LoadedUnderstanding implements Understanding {
     const rows = (): HeadRows => ({ first: tokenizer.id("<LOC_0>"), count: config.locTokens });
     this.#locations = new Lazy(() => graphs.load("text_head_rows", () => headGraph(config, weights, rows())));
     const { gpu } = engine;
-    const vocabulary = config.embeddingSize;
-    if (gpu !== undefined) this.resident = { gpu, vocabulary, words: (...args) => this.#residentWords(...args) };
+    if (gpu === undefined) return;
+    this.resident = {
+      gpu,
+      vocabulary: config.embeddingSize,
+      locTokens: config.locTokens,
+      words: async (...args) => await this.#residentLogits(await this.#words.get(), ...args),
+      locations: async (...args) => await this.#residentLogits(await this.#locations.get(), ...args),
+    };
   }
 
   async look(picture: Picture, look: Look = "tiles"): Promise<Float32Array> {
@@ -91,13 +97,13 @@ class LoadedUnderstanding implements Understanding {
     );
   }
 
-  async #residentWords(
+  async #residentLogits(
+    head: Session,
     cache: TextCache | undefined,
     input: TextInput,
     asked: Uint32Array,
   ): Promise<GroupedLogits> {
-    if (asked.length === 0) throw new RangeError("an answer on the GPU asks for at least one position");
-    const head = await this.#words.get();
+    if (asked.length === 0) throw new RangeError("logits on the GPU are asked for at one position at least");
     return await this.#withStates(cache, input, asked, async (states) => {
       const result = new GroupedLogits();
       const { logits } = await head.run({ states }, ["logits"], ["logits"]);

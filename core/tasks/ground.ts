@@ -10,7 +10,8 @@ import { groundListText, groundOneText, groundPrompt } from "../model/prompts.ts
 import type { Model, Picture } from "../model/types.ts";
 import { requireVision, viewsOf } from "../model/vision.ts";
 import { refuseTextLength } from "./draw_refusals.ts";
-import { fixedIds, groundForward, locBoxes, PUBLISHED_PER_STEP } from "./ground_boxes.ts";
+import { fixedIds, locBoxes, PUBLISHED_PER_STEP } from "./ground_boxes.ts";
+import { groundReaderFor } from "./ground_reader.ts";
 import type { Delta, Stepper, Task } from "./task.ts";
 import { pictureInput } from "./task_input.ts";
 
@@ -91,6 +92,7 @@ function promptOf({ picture, expressions }: GroundState, { config, tokenizer }: 
 async function open(from: GroundState, model: Model): Promise<Stepper<GroundDelta>> {
   const prompt = promptOf(from, model);
   const features = await model.understanding.look(from.picture, "tiles");
+  const reader = groundReaderFor(model.understanding, prompt.maskPositions);
   let state = from;
   let closed = false;
   return {
@@ -99,9 +101,10 @@ async function open(from: GroundState, model: Model): Promise<Stepper<GroundDelt
       if (state.step >= state.steps) return null;
       const fixed = new Map(Object.entries(state.fixed).map(([index, value]) => [Number(index), value]));
       const ids = fixedIds(prompt, model.tokenizer, fixed);
-      const { best, surest } = await groundForward(model.understanding, prompt, ids, features, fixed);
+      const { best, surest } = await reader.read({ ids, features }, state.step);
       // What the last forward would fix is context for nothing.
-      const chosen = state.step + 1 < state.steps ? surest.slice(0, state.perStep) : [];
+      const open = state.step + 1 < state.steps ? surest.filter((index) => !fixed.has(index)) : [];
+      const chosen = open.slice(0, state.perStep);
       const delta: GroundDelta = {
         step: state.step + 1,
         positions: Uint32Array.from(chosen),
@@ -111,7 +114,10 @@ async function open(from: GroundState, model: Model): Promise<Stepper<GroundDelt
       state = foldGround(state, delta);
       return delta;
     },
-    close: () => void (closed = true),
+    close() {
+      closed = true;
+      reader.close();
+    },
   };
 }
 

@@ -4,11 +4,11 @@
  *
  * @module
  */
-import { argmax } from "../diffusion/sampling.ts";
 import { UnmaskError } from "../errors.ts";
 import type { LocBox } from "../model/boxes.ts";
 import type { GroundPrompt } from "../model/prompts.ts";
 import type { Tokenizer, Understanding } from "../model/types.ts";
+import { groundReaderFor } from "./ground_reader.ts";
 
 /** The published code fixes two coordinates a step, whatever the number of steps. */
 export const PUBLISHED_PER_STEP = 2;
@@ -18,7 +18,7 @@ export interface GroundOptions {
   readonly steps?: number;
   /** Coordinates that are fixed after each forward but the last, highest logit first. @default {2} */
   readonly perStep?: number;
-  /** Sees every forward's LOC logits fp32 [masks, locTokens]. */
+  /** Sees every forward's LOC logits fp32 [masks, locTokens], which then come to the host. */
   readonly onForward?: (forward: number, logits: Float32Array) => void;
 }
 
@@ -43,16 +43,21 @@ export async function groundBoxes(
       param: "steps",
     });
   }
+  const { onForward } = options;
   const fixed = new Map<number, number>();
-  let best = new Uint32Array();
-  for (let forward = 0; forward < steps; forward++) {
-    const ids = fixedIds(prompt, tokenizer, fixed);
-    const found = await groundForward(model, prompt, ids, features, fixed);
-    options.onForward?.(forward, found.logits);
-    best = found.best;
-    for (const index of found.surest.slice(0, perStep)) fixed.set(index, best[index] ?? 0);
+  const reader = groundReaderFor(model, prompt.maskPositions, onForward);
+  try {
+    let best = new Uint32Array();
+    for (let forward = 0; forward < steps; forward++) {
+      const found = await reader.read({ ids: fixedIds(prompt, tokenizer, fixed), features }, forward);
+      best = found.best;
+      const open = found.surest.filter((index) => !fixed.has(index));
+      for (const index of open.slice(0, perStep)) fixed.set(index, best[index] ?? 0);
+    }
+    return locBoxes(best);
+  } finally {
+    reader.close();
   }
-  return locBoxes(best);
 }
 
 /** The prompt with the LOC tokens of what is fixed in place of its masks. @param fixed LOC number by coordinate */
@@ -65,32 +70,6 @@ export function fixedIds(
   const result = ids.slice();
   for (const [index, value] of fixed) result[maskPositions[index] ?? 0] = first + value;
   return result;
-}
-
-export interface GroundForward {
-  /** fp32 [masks, locTokens]. */
-  readonly logits: Float32Array;
-  /** The likeliest LOC number of every coordinate, the fixed ones included. */
-  readonly best: Uint32Array<ArrayBuffer>;
-  /** Coordinates that are not fixed, highest logit first, equals in order. */
-  readonly surest: readonly number[];
-}
-
-/** One forward over the LOC rows at every mask. */
-export async function groundForward(
-  model: Understanding,
-  { maskPositions }: GroundPrompt,
-  ids: Int32Array,
-  features: Float32Array,
-  fixed: ReadonlyMap<number, number>,
-): Promise<GroundForward> {
-  const logits = await model.locations(undefined, { ids, features }, maskPositions);
-  const size = logits.length / maskPositions.length;
-  const row = (index: number) => logits.subarray(index * size, (index + 1) * size);
-  const best = Uint32Array.from(maskPositions, (_, index) => argmax(row(index)));
-  const score = (index: number) => row(index)[best[index] ?? 0] ?? -Infinity;
-  const open = [...maskPositions.keys()].filter((index) => !fixed.has(index));
-  return { logits, best, surest: open.sort((a, b) => score(b) - score(a) || a - b) };
 }
 
 /** Every four LOC numbers are a box. */

@@ -8,8 +8,8 @@ import { CHOICE } from "./choice.ts";
 import { kernel, THREADS } from "./kernel.ts";
 import { LOGARITHM, RANDOM, SORTABLE } from "./numbers.ts";
 
-/** Values of the parameter `confidence`. */
-export const CONFIDENCE = { probability: 0, margin: 1, entropy: 2, random: 3 } as const;
+/** Values of the parameter `confidence`; `logit` is the token's own, as it stands. */
+export const CONFIDENCE = { probability: 0, margin: 1, entropy: 2, random: 3, logit: 4 } as const;
 
 /** Bits of an id in a word, below those of the place among the places that are picked. */
 export const ID_BITS = 20;
@@ -89,6 +89,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   if (params.confidence == ${CONFIDENCE.random}u) {
     let counter = vec4<u32>(0u, position, params.step, params.confidence_phase);
     scores[pick] = sortable(uniform_of(philox(counter, vec2<u32>(params.key0, params.key1)).x));
+    return;
+  }
+  if (params.confidence == ${CONFIDENCE.logit}u) {
+    scores[pick] = key_of(pick, id);
     return;
   }
   let finite = first.x > LOWEST && first.x < HIGHEST;

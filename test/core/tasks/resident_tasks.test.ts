@@ -1,5 +1,5 @@
 /**
- * Editing and answering on the GPU, with random weights: what the CPU does, logits staying there, and what comes back
+ * Editing, answering and grounding on the GPU, with random weights: what the CPU does, logits staying there, and what comes back
  * counted at the WebGPU API itself.
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -10,6 +10,7 @@ import { createModel } from "../../../core/model/model.ts";
 import type { Model } from "../../../core/model/types.ts";
 import { type AnswerInput, createAnswer } from "../../../core/tasks/answer.ts";
 import { createEdit, type EditInput } from "../../../core/tasks/edit.ts";
+import { createGround, type GroundInput } from "../../../core/tasks/ground.ts";
 import type { Delta, Task } from "../../../core/tasks/task.ts";
 import { describeWebGpu } from "../engine/adapter.ts";
 import { randomWeights, smallConfig, smallTokenizer } from "../model/small_model.ts";
@@ -22,8 +23,10 @@ const MOST_BYTES = 4096 + 64;
 
 const edit = createEdit();
 const answer = createAnswer();
+const ground = createGround();
 const change: EditInput = { instruction: "make it red", picture: picture(), seed: 3, steps: 3 };
 const question: AnswerInput = { question: "what is it", picture: picture(), length: 8, block: 4 };
+const where: GroundInput = { picture: picture(), expressions: ["a dog"] };
 
 async function open(engine: Engine, attention: "prefix" | "full"): Promise<Model> {
   const config = smallConfig({
@@ -122,12 +125,33 @@ describeWebGpu("the resident loop of the tasks that see", () => {
     });
   }, SLOW);
 
+  test.each<[string, Partial<GroundInput>]>([
+    ["one forward", {}],
+    ["a list, coordinates fixed between forwards", { expressions: ["a dog", "a red cat"], steps: 3, perStep: 3 }],
+  ])("boxes are the CPU's, and LOC logits stay: %s", async (_, options) => {
+    const [gpu, reference] = await pair("prefix");
+    const input = { ...where, ...options };
+    const here = await run(ground, gpu, input, watch);
+    const there = await run(ground, reference, input);
+    expect(here.deltas).toEqual(there.deltas);
+    expect(here.result).toEqual(there.result);
+    expect(here.steps.length).toBe(input.steps ?? 1);
+    for (const { reads, readBytes } of here.steps) {
+      // Every forward says all coordinates anew.
+      expect({ reads, readBytes }).toEqual({ reads: 1, readBytes: 4 * 4 * input.expressions.length });
+    }
+    // The engine refuses a graph with a node on the CPU that gives no reason; none of these gives one.
+    expect(gpu.loaded.map(({ graph }) => graph)).toContain("text_head_rows");
+    expect(gpu.loaded.filter(({ cpuNodes }) => cpuNodes !== undefined)).toEqual([]);
+  }, SLOW);
+
   test("what steps held is given back", async () => {
     const settled = async () => void (await engine.gpu?.run({ dispatches: [] })); // releases wait for their turn
     const [gpu] = await pair("prefix");
     const round = async () => {
       await run(edit, gpu, change);
       await run(answer, gpu, question);
+      await run(ground, gpu, where);
       await settled();
       return watch.counts();
     };
