@@ -35,7 +35,8 @@ export async function knownPicture(runs: Runs, owner: string, id: string, step: 
   return (await readBlob(runs.ledger.store, blobOf(owner, id, step)))?.bytes ?? null;
 }
 
-function blobOf(owner: string, run: string, step: number): BlobKey {
+/** Where the picture of a step lies once somebody has made it. */
+export function blobOf(owner: string, run: string, step: number): BlobKey {
   return { owner, run, name: `step-${step}` };
 }
 

@@ -5,9 +5,10 @@
  * @module
  */
 import { isUnreachable, pause } from "./ledger.ts";
-import { pictureAt } from "./preview.ts";
+import { blobOf, knownPicture, pictureAt } from "./preview.ts";
 import type { Runs } from "./service.ts";
 import type { EncodeOutput, StepEngine } from "./step_engine.ts";
+import { headKey } from "./store/blobs.ts";
 import type { Key, Store } from "./store/types.ts";
 
 export const previewKeys = {
@@ -25,6 +26,28 @@ export async function askForPreview(store: Store, owner: string, run: string, st
     checks: [{ key, version: null }],
     sets: [{ key, value: { asked: true }, expires_at: Date.now() + EXPIRY }],
   });
+}
+
+/**
+ * A picture of a step from a worker elsewhere. Null: none came in `patience` ms, or the signal has aborted.
+ *
+ * @throws what {@linkcode knownPicture} throws
+ */
+export async function pictureFromElsewhere(
+  runs: Runs,
+  { owner, id, step }: { readonly owner: string; readonly id: string; readonly step: number },
+  patience: number,
+  signal: AbortSignal,
+): Promise<Uint8Array | null> {
+  const { store } = runs.ledger;
+  const known = await knownPicture(runs, owner, id, step);
+  if (known !== null) return known;
+  await askForPreview(store, owner, id, step);
+  const until = AbortSignal.any([signal, AbortSignal.timeout(patience)]);
+  for await (const [entry] of store.watch([headKey(blobOf(owner, id, step))], until)) {
+    if (entry !== null && entry !== undefined) return await knownPicture(runs, owner, id, step);
+  }
+  return null;
 }
 
 export interface PreviewWorkerOptions {

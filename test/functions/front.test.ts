@@ -1,6 +1,8 @@
 /** A server without an engine: previews are small jobs for a worker elsewhere. */
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { RemoteInference } from "../../core/tasks/remote.ts";
+import { Links } from "../../core/runs/links.ts";
+import { pictureAt } from "../../core/runs/preview.ts";
 import { workPreviews } from "../../core/runs/preview_jobs.ts";
 import { createApp } from "../../functions/app.ts";
 import { Bench, INPUT, OWNER } from "../core/runs/run_bench.ts";
@@ -62,6 +64,50 @@ test("a preview is asked for once, made by a worker, and there at the next reque
   stop.abort();
   await working;
 });
+
+/** Events of a stream with partial images from a front, with or without somebody who makes previews. */
+async function streamed(previews: boolean) {
+  const links = await Links.of(bench.store);
+  const protocols = Promise.resolve({ runs: bench.runs, links, engine: null, encode: noCodec, model: "scenes" });
+  const front = createApp({ protocols });
+  const engine = tableEngine();
+  const working = previews
+    ? workPreviews({ runs: bench.runs, engine, encode: plainFile, poll: 20 }, stop.signal)
+    : Promise.resolve();
+  bench.worker();
+  const response = await front.request("/v1/images/generations", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ ...INPUT, stream: true, partial_images: 2 }),
+  });
+  expect(response.status, response.ok ? "" : await response.clone().text()).toBe(200);
+  const events = [...(await response.text()).matchAll(/^data: (.*)$/gm)].map(([, data]) => JSON.parse(data ?? ""));
+  stop.abort();
+  await working;
+  return events;
+}
+
+const noCodec = () => Promise.reject(new Error("a front has no pixels"));
+
+test("partial images of a stream come from a worker elsewhere", async () => {
+  const events = await streamed(true);
+  expect(events.map(({ type, partial_image_index: index }) => [type, index])).toEqual([
+    ["image_generation.partial_image", 0],
+    ["image_generation.partial_image", 1],
+    ["image_generation.completed", undefined],
+  ]);
+  const [record] = (await bench.runs.list("anyone")).records;
+  const parts = { engine: tableEngine(), encode: plainFile };
+  const made = await pictureAt(bench.runs, parts, "anyone", record?.id ?? "", 4);
+  expect(Uint8Array.fromBase64(events[0].b64_json)).toEqual(made);
+  expect(events[1].b64_json).not.toBe(events[0].b64_json);
+});
+
+test("where nobody makes them, the stream waits once and goes on to the picture", async () => {
+  const start = performance.now();
+  expect((await streamed(false)).map(({ type }) => type)).toEqual(["image_generation.completed"]);
+  expect(performance.now() - start).toBeGreaterThan(4000);
+}, 30_000);
 
 test("a fork with another plan is refused by that name where the task has none", async () => {
   const id = await bench.create();

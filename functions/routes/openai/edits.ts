@@ -12,7 +12,7 @@ import type { Environment } from "../../middleware/request_id.ts";
 import { ask, finished, type OpenAIRoute, refuseModel, seedFor } from "./door.ts";
 import { imagesAnswer } from "./picture_answer.ts";
 import { encodingOf, pictureFields, refusal, REFUSALS, refuseCombinations } from "./picture_fields.ts";
-import { refusePartials, streamPicture } from "./picture_stream.ts";
+import { streamPicture } from "./picture_stream.ts";
 
 export const editsInput = z.strictObject({
   ...pictureFields,
@@ -38,7 +38,6 @@ export async function editImages(
   const input = parsed.data;
   refuseCombinations(input);
   refuseModel(input.model, door.model);
-  refusePartials(door, input);
   refuseSize(input.size, readiness.info?.imageSize);
   const seed = input.seed ?? seedFor(context);
   const { steps, guidance, order } = input;

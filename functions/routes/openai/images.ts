@@ -13,7 +13,7 @@ import { ask, finished, type OpenAIRoute, seedFor } from "./door.ts";
 import { type ImagesInput, parseImagesInput } from "./images_input.ts";
 import { imagesAnswer } from "./picture_answer.ts";
 import { encodingOf } from "./picture_fields.ts";
-import { refusePartials, streamPicture } from "./picture_stream.ts";
+import { streamPicture } from "./picture_stream.ts";
 
 export async function generateImages(
   context: Context<Environment>,
@@ -22,7 +22,6 @@ export async function generateImages(
   const body = await readJson(context.req.raw, limits);
   const door = await opening;
   const input = parseImagesInput(body, door.model);
-  refusePartials(door, input);
   const asked = await ask(context, door, drawsOf(input, input.seed ?? seedFor(context)), input.stream === true);
   if (input.stream === true) return streamPicture(context, door, asked, "image_generation", input);
   const records = await finished(context, door, asked);

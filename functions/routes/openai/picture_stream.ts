@@ -5,8 +5,8 @@
  * @module
  */
 import type { Context } from "hono";
-import { UnmaskError } from "../../../core/errors.ts";
 import { pictureAt } from "../../../core/runs/preview.ts";
+import { pictureFromElsewhere } from "../../../core/runs/preview_jobs.ts";
 import { isTerminal, type RunEvent, type RunRecord } from "../../../core/runs/record.ts";
 import { toOpenAIError } from "../../middleware/errors.ts";
 import { type Environment, requestIdOf } from "../../middleware/request_id.ts";
@@ -15,16 +15,8 @@ import { type Asked, cancelAll, failureOf, type OpenAIDoor } from "./door.ts";
 import { echo, usageOf } from "./picture_answer.ts";
 import type { PictureFields } from "./picture_fields.ts";
 
-/** Asked before a run is: what makes partial images is the engine. @throws `partial_images_unsupported` */
-export function refusePartials({ engine }: OpenAIDoor, { partial_images }: PictureFields): void {
-  if (engine !== null || (partial_images ?? 0) === 0) return;
-  throw new UnmaskError({
-    code: "partial_images_unsupported",
-    message: "this server computes nothing itself, and makes no partial images",
-    fix: "use 0, or follow the run's events and ask for its steps",
-    param: "partial_images",
-  });
-}
+/** Ms for which a stream waits for a partial image of a worker elsewhere; then it does without, as its protocol allows. */
+const PATIENCE = 5000;
 
 export type StreamKind = "image_generation" | "image_edit";
 
@@ -40,15 +32,18 @@ export function streamPicture(
   const { owner, id } = record;
   const { runs, closing } = door;
   cancelWithCaller(context, door, asked);
+  // Once in vain is enough: nobody there makes previews.
+  let patience = PATIENCE;
   const partials = new Partials(fields.partial_images ?? 0);
   const say = (type: string, data: object) => `event: ${type}\ndata: ${JSON.stringify({ type, ...data })}`;
   const about = (now: RunRecord) => ({ created_at: Math.floor(Date.now() / 1000), ...echo(now, fields) });
   const options = { runs, ...(closing === undefined ? {} : { closing }) };
   return eventStream(context, { owner, id }, options, async (event) => {
     const due = partials.due(event);
-    if (due !== null && door.engine !== null) {
-      const bytes = await pictureAt(runs, { engine: door.engine, encode: door.encode }, owner, id, due.step);
-      const partial = { b64_json: bytes.toBase64(), partial_image_index: due.index };
+    const shown = due === null ? null : await partialOf(context, door, { owner, id, step: due.step }, patience);
+    if (due !== null && shown === null) patience = 0;
+    if (due !== null && shown !== null) {
+      const partial = { b64_json: shown.toBase64(), partial_image_index: due.index };
       return say(`${kind}.partial_image`, { ...partial, ...about(await runs.get(owner, id)) });
     }
     const now = await endedBy(event, door, record);
@@ -59,6 +54,18 @@ export function streamPicture(
     const { bytes } = await runs.result(owner, id);
     return say(`${kind}.completed`, { b64_json: bytes.toBase64(), ...about(now), usage: usageOf([now]) });
   });
+}
+
+/** From the engine here; of a front that has none, from a worker that shares its store. */
+async function partialOf(
+  context: Context<Environment>,
+  { runs, engine, encode, closing }: OpenAIDoor,
+  { owner, id, step }: { readonly owner: string; readonly id: string; readonly step: number },
+  patience: number,
+): Promise<Uint8Array | null> {
+  if (engine !== null) return await pictureAt(runs, { engine, encode }, owner, id, step);
+  const gone = AbortSignal.any([context.req.raw.signal, ...(closing === undefined ? [] : [closing])]);
+  return await pictureFromElsewhere(runs, { owner, id, step }, patience, gone);
 }
 
 /** The record, if this is its last event. */
