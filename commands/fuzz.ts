@@ -94,7 +94,10 @@ export async function fuzz(
 
 /** Whether it found nothing. Its report goes to stderr. */
 async function trySchemathesis(program: string, url: string): Promise<boolean> {
-  const { success } = await new Deno.Command(program, {
+  // It leaves a folder of its own where it runs.
+  const folder = await Deno.makeTempDir({ prefix: "unmask-schemathesis-" });
+  const { success } = await new Deno.Command(await Deno.realPath(program).catch(() => program), {
+    cwd: folder,
     args: [
       "run",
       `${url}/openapi.json`,
@@ -107,7 +110,7 @@ async function trySchemathesis(program: string, url: string): Promise<boolean> {
     ],
     stdout: "inherit",
     stderr: "inherit",
-  }).spawn().status;
+  }).spawn().status.finally(() => Deno.remove(folder, { recursive: true }));
   return success;
 }
 

@@ -67,6 +67,10 @@ async function run(command: string): Promise<string> {
   return out ?? "";
 }
 
+function pngOf(dataUrl: string): Uint8Array {
+  return Uint8Array.fromBase64(dataUrl.replace("data:image/png;base64,", ""));
+}
+
 /** What each kind of command must do. The first that fits is used. */
 const KNOWN: readonly (readonly [RegExp, (command: string) => Promise<void>])[] = [
   [/ task start /, async (command) => {
@@ -74,7 +78,7 @@ const KNOWN: readonly (readonly [RegExp, (command: string) => Promise<void>])[] 
     expect(started.out).toBe("picture.png");
     expect(started.draw_seconds).toBeGreaterThan(0);
     expect(isPng(await Deno.readFile(`${ROOT}/picture.png`))).toBe(true);
-    const page = await fetch(address);
+    const page = await fetch(address, { headers: { accept: "text/html" } });
     expect(page.headers.get("content-type")).toContain("text/html");
     expect(await page.text()).toContain("<form");
   }],
@@ -86,6 +90,23 @@ const KNOWN: readonly (readonly [RegExp, (command: string) => Promise<void>])[] 
   [/^curl .*\/v1\/images\/generations /, async (command) => {
     const answer = JSON.parse(await run(command));
     expect(isPng(Uint8Array.fromBase64(answer.data[0].b64_json))).toBe(true);
+  }],
+  [/^curl .*\/v1\/chat\/completions /, async (command) => {
+    const [image] = JSON.parse(await run(command)).choices[0].message.images;
+    expect(isPng(pngOf(image.image_url.url))).toBe(true);
+  }],
+  [/^curl .*\/predictions /, async (command) => {
+    const prediction = JSON.parse(await run(command));
+    expect([prediction.status, isPng(pngOf(prediction.output))]).toEqual(["succeeded", true]);
+  }],
+  [/^curl .*\/runsync /, async (command) => {
+    const job = JSON.parse(await run(command));
+    expect([job.status, isPng(pngOf(job.output))]).toEqual(["COMPLETED", true]);
+  }],
+  [/^curl .*\/openapi\.json$/, async (command) => {
+    const { openapi, paths } = JSON.parse(await run(command));
+    expect(openapi).toBe("3.1.0");
+    expect(paths).toHaveProperty(["/predictions"]);
   }],
   [/^curl .*\/health$/, async (command) => {
     expect(JSON.parse(await run(command))).toMatchObject({ ready: true, model: "scenes" });
@@ -154,6 +175,13 @@ describe("README's words", () => {
     for (const [, path = ""] of README.matchAll(/\]\((?!https?:)([^)]+)\)/g)) {
       await expect(Deno.stat(`${ROOT}/${path}`), path).resolves.toBeDefined();
     }
+  });
+
+  it("name the versions of packages that this repository uses", async () => {
+    const { imports } = JSON.parse(await Deno.readTextFile(`${ROOT}/deno.json`));
+    const named = [...README.matchAll(/npm:([\w-]+)@[\d.]+/g)];
+    expect(named.length).toBeGreaterThan(0);
+    for (const [specifier, name = ""] of named) expect(imports[name]).toBe(specifier);
   });
 
   it("list the prompts of the picture", () => {
