@@ -10,30 +10,12 @@ import { groupsFor, packParams } from "../../kernels/wgsl/kernel.ts";
 import { ORDER, SAMPLE } from "../../kernels/wgsl/sample.ts";
 import type { Dispatch, Gpu, TensorPart } from "../engine/gpu.ts";
 import type { ResidentTensor } from "../engine/types.ts";
-import { PHASE } from "./draws.ts";
+import { type ChoiceOptions, type ChoiceScratch, choiceScratch, choiceValues, warmEnough } from "./gpu_choice.ts";
 import { editWeights } from "./guidance.ts";
-import { seedKey } from "./philox.ts";
 import type { Picked, PickPlan } from "./pick.ts";
 
 /** A word holds 16 bits of position and 16 of id. */
 const LIMIT = 65_536;
-/** Below this scores leave the range of fp32: such temperatures count as 0. */
-const COLDEST = 1e-30;
-
-/** A temperature that fp32 scores can be divided by, else 0. */
-export function warmEnough(temperature: number): number {
-  return temperature < COLDEST ? 0 : temperature;
-}
-
-export interface GpuPickOptions {
-  /** VQ codes, the logits of one position. */
-  readonly vocabulary: number;
-  /** 0 to 2^53 - 1 */
-  readonly seed: number;
-  /** Of refinement, 0 to 65535. @default {0} */
-  readonly round?: number;
-}
-
 /** The ids of one picture on a GPU. */
 export class GpuCanvas {
   /** int32 [positions], row-major. */
@@ -41,24 +23,20 @@ export class GpuCanvas {
   /** int32 [positions]; 0 while masked. */
   readonly revealedAt: ResidentTensor;
   readonly #gpu: Gpu;
-  readonly #options: Required<GpuPickOptions>;
-  /** int32 [positions]: the plan's positions, a word and a score for each, and the words that are revealed. */
-  readonly #scratch: readonly [ResidentTensor, ResidentTensor, ResidentTensor, ResidentTensor];
+  readonly #options: ChoiceOptions;
+  readonly #scratch: ChoiceScratch;
 
-  private constructor(gpu: Gpu, options: Required<GpuPickOptions>, tensors: readonly ResidentTensor[]) {
-    const [ids, revealedAt, positions, words, scores, revealed] = tensors as [
-      ResidentTensor,
-      ResidentTensor,
-      ResidentTensor,
-      ResidentTensor,
-      ResidentTensor,
-      ResidentTensor,
-    ];
+  private constructor(
+    gpu: Gpu,
+    options: ChoiceOptions,
+    [ids, revealedAt]: readonly [ResidentTensor, ResidentTensor],
+    scratch: ChoiceScratch,
+  ) {
     this.ids = ids;
     this.revealedAt = revealedAt;
     this.#gpu = gpu;
     this.#options = options;
-    this.#scratch = [positions, words, scores, revealed];
+    this.#scratch = scratch;
   }
 
   /**
@@ -70,16 +48,15 @@ export class GpuCanvas {
     gpu: Gpu,
     ids: ArrayLike<number>,
     revealedAt: ArrayLike<number>,
-    options: GpuPickOptions,
+    options: ChoiceOptions,
   ): Promise<GpuCanvas> {
     const { length } = ids;
     if (length === 0 || length > LIMIT || options.vocabulary > LIMIT) {
       throw new RangeError(`a picture of ${length} ids of ${options.vocabulary} codes does not fit 16 bits`);
     }
     const tensor = (data: Int32Array) => gpu.tensor({ dtype: "int32", dims: [length], data });
-    const tensors = [await tensor(Int32Array.from(ids)), await tensor(Int32Array.from(revealedAt))];
-    for (let i = 0; i < 4; i++) tensors.push(await tensor(new Int32Array(length)));
-    return new GpuCanvas(gpu, { round: 0, ...options }, tensors);
+    const tensors = [await tensor(Int32Array.from(ids)), await tensor(Int32Array.from(revealedAt))] as const;
+    return new GpuCanvas(gpu, options, tensors, await choiceScratch(gpu, length));
   }
 
   /**
@@ -124,14 +101,13 @@ export class GpuCanvas {
       throw new RangeError("the model gave no logits");
     }
     if (rows.length === (edit === undefined ? 3 : 2)) throw new RangeError("rows of logits do not fit the guidance");
-    const { vocabulary, seed, round } = this.#options;
-    const [key0, key1] = seedKey(seed);
+    const { vocabulary } = this.#options;
     const [onFull, onEnc] = edit === undefined ? [1, 0] : editWeights(edit.mode, edit.imageGuidance);
     const [candidates, words, scores] = this.#scratch;
     return {
       kernel: SAMPLE,
       params: packParams(SAMPLE, {
-        vocabulary,
+        ...choiceValues(this.#options, plan),
         rows: rows.length,
         offset0: first.offset,
         offset1: second.offset,
@@ -142,12 +118,6 @@ export class GpuCanvas {
         on_enc: onEnc,
         top_k: filter.topK < vocabulary ? filter.topK : 0,
         top_p: filter.topP,
-        temperature: warmEnough(plan.temperature),
-        key0,
-        key1,
-        step: plan.step,
-        candidate_phase: PHASE.candidate << 16 | round,
-        confidence_phase: PHASE.confidence << 16 | round,
         order: ORDER[confidence?.policy ?? "fixed"],
         confidence_temperature: warmEnough(confidence?.temperature ?? 0),
       }),

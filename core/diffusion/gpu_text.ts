@@ -9,10 +9,7 @@ import { MOST_CONFIDENT } from "../../kernels/wgsl/canvas.ts";
 import { groupsFor, packParams } from "../../kernels/wgsl/kernel.ts";
 import { CONFIDENCE, ID_BITS, TEXT_CANDIDATES } from "../../kernels/wgsl/text.ts";
 import type { Gpu, TensorPart } from "../engine/gpu.ts";
-import type { ResidentTensor } from "../engine/types.ts";
-import { PHASE } from "./draws.ts";
-import { warmEnough } from "./gpu_pick.ts";
-import { seedKey } from "./philox.ts";
+import { type ChoiceOptions, type ChoiceScratch, choiceScratch, choiceValues } from "./gpu_choice.ts";
 import type { Picked } from "./pick.ts";
 import type { TextPickPlan } from "./text_blocks.ts";
 
@@ -25,11 +22,8 @@ export interface GpuTextPlan extends Omit<TextPickPlan, "confidence"> {
   readonly confidence: keyof typeof CONFIDENCE;
 }
 
-export interface GpuTextOptions {
-  /** The logits of one position: rows of the LM head that are looked at, at most 2^20. */
-  readonly vocabulary: number;
-  /** 0 to 2^53 - 1 */
-  readonly seed: number;
+/** `vocabulary`: rows of the LM head that are looked at, at most 2^20. */
+export interface GpuTextOptions extends ChoiceOptions {
   /** Positions that a step may pick from, 1 to 4096. */
   readonly picks: number;
 }
@@ -38,13 +32,12 @@ export interface GpuTextOptions {
 export class GpuTextPicker {
   readonly #gpu: Gpu;
   readonly #options: GpuTextOptions;
-  /** int32 [picks]: the plan's positions, a word and a score for each, and the words that are revealed. */
-  readonly #scratch: readonly [ResidentTensor, ResidentTensor, ResidentTensor, ResidentTensor];
+  readonly #scratch: ChoiceScratch;
 
-  private constructor(gpu: Gpu, options: GpuTextOptions, scratch: readonly ResidentTensor[]) {
+  private constructor(gpu: Gpu, options: GpuTextOptions, scratch: ChoiceScratch) {
     this.#gpu = gpu;
     this.#options = options;
-    this.#scratch = scratch as unknown as [ResidentTensor, ResidentTensor, ResidentTensor, ResidentTensor];
+    this.#scratch = scratch;
   }
 
   /** @throws {RangeError} if places or ids do not fit a word */
@@ -53,11 +46,7 @@ export class GpuTextPicker {
     if (picks < 1 || picks > MOST_PICKS || vocabulary > MOST_IDS) {
       throw new RangeError(`${picks} places of ${vocabulary} ids do not fit a word`);
     }
-    const scratch: ResidentTensor[] = [];
-    for (let i = 0; i < 4; i++) {
-      scratch.push(await gpu.tensor({ dtype: "int32", dims: [picks], data: new Int32Array(picks) }));
-    }
-    return new GpuTextPicker(gpu, options, scratch);
+    return new GpuTextPicker(gpu, options, await choiceScratch(gpu, picks));
   }
 
   /**
@@ -67,20 +56,12 @@ export class GpuTextPicker {
   async pick({ tensor, offset }: TensorPart, plan: GpuTextPlan): Promise<Picked> {
     if (offset !== 0) throw new RangeError("logits of an answer begin their tensor");
     const { positions } = plan;
-    const { vocabulary, seed } = this.#options;
     const count = Math.min(plan.count, positions.length);
     const [places, words, scores, best] = this.#scratch;
-    const [key0, key1] = seedKey(seed);
     const candidates = {
       kernel: TEXT_CANDIDATES,
       params: packParams(TEXT_CANDIDATES, {
-        vocabulary,
-        temperature: warmEnough(plan.temperature),
-        key0,
-        key1,
-        step: plan.step,
-        candidate_phase: PHASE.candidate << 16,
-        confidence_phase: PHASE.confidence << 16,
+        ...choiceValues(this.#options, plan),
         confidence: CONFIDENCE[plan.confidence],
       }),
       storage: [tensor, places, words, scores],

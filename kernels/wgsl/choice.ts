@@ -5,12 +5,35 @@
  * @module
  */
 import { THREADS } from "./kernel.ts";
+import { LOGARITHM, RANDOM, SORTABLE } from "./numbers.ts";
+
+/** Parameters of every kernel that chooses. */
+export const CHOICE_PARAMS = [
+  ["vocabulary", "u32"],
+  /** 0 takes the likeliest. */
+  ["temperature", "f32"],
+  ["key0", "u32"],
+  ["key1", "u32"],
+  ["step", "u32"],
+  /** Last counter words of candidates and of confidence: phase << 16 | round. */
+  ["candidate_phase", "u32"],
+  ["confidence_phase", "u32"],
+] as const;
 
 /**
- * Needs the numbers of numbers.ts, `fn key_of(pick: u32, id: u32) -> u32`, and the parameters `vocabulary`, `temperature`
- * (0 takes the likeliest), `key0`, `key1`, `step`, `candidate_phase`.
+ * What every kernel that chooses is asked and answers, behind its `logits` bindings: positions u32 [picks], read; words
+ * u32 [picks], written; scores u32 [picks] sortable, written.
  */
-export const CHOICE = `
+export function choiceBindings(logits: number): string {
+  return `
+@group(0) @binding(${logits + 1}) var<storage, read> positions: array<u32>;
+@group(0) @binding(${logits + 2}) var<storage, read_write> words: array<u32>;
+@group(0) @binding(${logits + 3}) var<storage, read_write> scores: array<u32>;
+`;
+}
+
+/** Needs {@link CHOICE_PARAMS} and `fn key_of(pick: u32, id: u32) -> u32`, an id's logit as a sortable word. */
+export const CHOICE = `${SORTABLE}${LOGARITHM}${RANDOM}
 const THREADS: u32 = ${THREADS}u;
 // More than the largest Gumbel number, 16.64.
 const MOST: f32 = 16.7;
@@ -89,13 +112,21 @@ fn likeliest_of(thread: u32, pick: u32) -> vec2<u32> {
   return best_of_all(thread, own_key, own_id);
 }
 
+fn seed() -> vec2<u32> {
+  return vec2<u32>(params.key0, params.key1);
+}
+
+// The random word of a position's confidence.
+fn confidence_word(position: u32) -> u32 {
+  return philox(vec4<u32>(0u, position, params.step, params.confidence_phase), seed()).x;
+}
+
 // The Gumbel argmax among the keys from \`lowest\` on. \`first\`: of likeliest_of.
 fn drawn(thread: u32, pick: u32, position: u32, first: vec2<u32>, lowest: u32) -> u32 {
   if (params.temperature <= 0.0) { return first.y; }
-  let seed = vec2<u32>(params.key0, params.key1);
   // The score of the likeliest is a bar that rules most groups out before they cost random numbers.
   let lane = first.y & 3u;
-  let block = philox(vec4<u32>(first.y >> 2u, position, params.step, params.candidate_phase), seed);
+  let block = philox(vec4<u32>(first.y >> 2u, position, params.step, params.candidate_phase), seed());
   var own_key = 0u;
   var own_id = first.y;
   let bar = score_of(first.x, block[lane]);
@@ -108,7 +139,7 @@ fn drawn(thread: u32, pick: u32, position: u32, first: vec2<u32>, lowest: u32) -
     let likeliest = max(max(keys.x, keys.y), max(keys.z, keys.w));
     if (likeliest < max(lowest, LOWEST + 1u)) { continue; }
     if (likeliest < HIGHEST && sortable(unsorted(likeliest) / params.temperature + MOST) < bar) { continue; }
-    let random = philox(vec4<u32>(group, position, params.step, params.candidate_phase), seed);
+    let random = philox(vec4<u32>(group, position, params.step, params.candidate_phase), seed());
     for (var i = 0u; i < 4u; i++) {
       if (keys[i] < lowest || keys[i] <= LOWEST) { continue; }
       let score = score_of(keys[i], random[i]);

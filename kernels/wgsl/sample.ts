@@ -4,15 +4,14 @@
  *
  * @module
  */
-import { CHOICE } from "./choice.ts";
+import { CHOICE, CHOICE_PARAMS, choiceBindings } from "./choice.ts";
 import { kernel, THREADS } from "./kernel.ts";
-import { LOGARITHM, RANDOM, SORTABLE } from "./numbers.ts";
 
 /** Values of the parameter `order`. */
 export const ORDER = { fixed: 0, mmada: 1, mask_git: 2 } as const;
 
 const PARAMS = [
-  ["vocabulary", "u32"],
+  ...CHOICE_PARAMS,
   /** Rows of logits: 1 (not guided), 2 (conditional, unconditional) or 3 (full, enc, un). */
   ["rows", "u32"],
   /** Where each row begins in its buffer, in elements. */
@@ -28,14 +27,6 @@ const PARAMS = [
   ["top_k", "u32"],
   /** 1 keeps all. */
   ["top_p", "f32"],
-  /** 0 takes the likeliest. */
-  ["temperature", "f32"],
-  ["key0", "u32"],
-  ["key1", "u32"],
-  ["step", "u32"],
-  /** Last counter words of candidates and of confidence: phase << 16 | round. */
-  ["candidate_phase", "u32"],
-  ["confidence_phase", "u32"],
   ["order", "u32"],
   /** Of the noise on confidence; 0 is none. */
   ["confidence_temperature", "f32"],
@@ -46,8 +37,8 @@ const PARAMS = [
  * block of random numbers; what is kept by the filter is found by searching its lowest logit two bits at a time, which
  * needs no sorting and no scratch memory. Comparisons are of sortable words; equals go by lower id.
  *
- * Storage: logits0, logits1, logits2 f32, read (the same buffer where there are fewer rows); positions u32 [picks],
- * read; words u32 [picks], written; scores u32 [picks] sortable, written under a confidence order.
+ * Storage: logits0, logits1, logits2 f32, read (the same buffer where there are fewer rows); those of
+ * {@link choiceBindings}, scores under a confidence order alone.
  */
 export const SAMPLE = kernel(
   "sample",
@@ -56,11 +47,7 @@ export const SAMPLE = kernel(
 @group(0) @binding(1) var<storage, read> logits0: array<f32>;
 @group(0) @binding(2) var<storage, read> logits1: array<f32>;
 @group(0) @binding(3) var<storage, read> logits2: array<f32>;
-@group(0) @binding(4) var<storage, read> positions: array<u32>;
-@group(0) @binding(5) var<storage, read_write> words: array<u32>;
-@group(0) @binding(6) var<storage, read_write> scores: array<u32>;
-
-${SORTABLE}${LOGARITHM}${RANDOM}${CHOICE}
+${choiceBindings(3)}${CHOICE}
 fn is_nan(value: f32) -> bool {
   return (bitcast<u32>(value) & 0x7fffffffu) > 0x7f800000u;
 }
@@ -130,8 +117,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   }
   var score = unsorted(key) - highest - ln_1p(beside); // fine where one id is almost certain
   if (params.confidence_temperature > 0.0) {
-    let counter = vec4<u32>(0u, position, params.step, params.confidence_phase);
-    let noise = gumbel_of(philox(counter, vec2<u32>(params.key0, params.key1)).x);
+    let noise = gumbel_of(confidence_word(position));
     if (params.order == ${ORDER.mmada}u) { score += params.confidence_temperature * noise; }
     else { score = exp(score) / params.confidence_temperature + noise; }
   }

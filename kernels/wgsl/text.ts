@@ -4,9 +4,8 @@
  *
  * @module
  */
-import { CHOICE } from "./choice.ts";
+import { CHOICE, CHOICE_PARAMS, choiceBindings } from "./choice.ts";
 import { kernel, THREADS } from "./kernel.ts";
-import { LOGARITHM, RANDOM, SORTABLE } from "./numbers.ts";
 
 /** Values of the parameter `confidence`; `logit` is the token's own, as it stands. */
 export const CONFIDENCE = { probability: 0, margin: 1, entropy: 2, random: 3, logit: 4 } as const;
@@ -18,30 +17,14 @@ export const ID_BITS = 20;
  * One workgroup a place. A word is place << 20 | id, the place among the picked ones; a score sorts as the confidence
  * does, and is taken from the side where fp32 is fine: what is missing to certainty.
  *
- * Storage: logits f32 [picks, vocabulary], read; positions u32 [picks] in the answer, read; words u32 [picks], written;
- * scores u32 [picks] sortable, written.
+ * Storage: logits f32 [picks, vocabulary], read, `vocabulary` at most 2^20; those of {@link choiceBindings}.
  */
 export const TEXT_CANDIDATES = kernel(
   "text_candidates",
-  [
-    /** At most 2^20. */
-    ["vocabulary", "u32"],
-    /** 0 takes the likeliest. */
-    ["temperature", "f32"],
-    ["key0", "u32"],
-    ["key1", "u32"],
-    ["step", "u32"],
-    /** Last counter words of candidates and of confidence: phase << 16 | round. */
-    ["candidate_phase", "u32"],
-    ["confidence_phase", "u32"],
-    ["confidence", "u32"],
-  ],
+  [...CHOICE_PARAMS, ["confidence", "u32"]],
   `
 @group(0) @binding(1) var<storage, read> logits: array<f32>;
-@group(0) @binding(2) var<storage, read> positions: array<u32>;
-@group(0) @binding(3) var<storage, read_write> words: array<u32>;
-@group(0) @binding(4) var<storage, read_write> scores: array<u32>;
-${SORTABLE}${LOGARITHM}${RANDOM}${CHOICE}
+${choiceBindings(1)}${CHOICE}
 fn key_of(pick: u32, id: u32) -> u32 {
   return sortable(logits[pick * params.vocabulary + id]);
 }
@@ -87,8 +70,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   if (thread > 0u) { return; }
   words[pick] = (pick << ${ID_BITS}u) | id;
   if (params.confidence == ${CONFIDENCE.random}u) {
-    let counter = vec4<u32>(0u, position, params.step, params.confidence_phase);
-    scores[pick] = sortable(uniform_of(philox(counter, vec2<u32>(params.key0, params.key1)).x));
+    scores[pick] = sortable(uniform_of(confidence_word(position)));
     return;
   }
   if (params.confidence == ${CONFIDENCE.logit}u) {
