@@ -5,10 +5,10 @@ import { codecDouble, type Double, double, IMAGES, json } from "../functions/dou
 import { collect } from "./collect.ts";
 
 /** Starts on a free port; resolves with its address once it has announced itself. */
-function started(inference: Double) {
+function started(inference: Double, codec = codecDouble) {
   const controller = new AbortController();
   const { promise: url, resolve } = Promise.withResolvers<string>();
-  const command = startCommand(() => Promise.resolve(inference), codecDouble);
+  const command = startCommand(() => Promise.resolve(inference), codec);
   const ended = collect(
     (args, context) =>
       command(args, {
@@ -25,9 +25,12 @@ function started(inference: Double) {
 }
 
 describe("start", () => {
-  it("serves on loopback, says where in one line of JSON, and stops when told, closing the model", async () => {
-    let closed = 0;
-    const { url, ended, stop } = started({ ...double(), close: () => Promise.resolve(void closed++) });
+  it("serves on loopback, says where in one line of JSON, and stops when told, closing model and codec", async () => {
+    let [closed, codecs] = [0, 0];
+    const { url, ended, stop } = started(
+      { ...double(), close: () => Promise.resolve(void closed++) },
+      { ...codecDouble, close: () => Promise.resolve(void codecs++) },
+    );
     const address = await url;
     expect(address).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
     const response = await fetch(`${address}${IMAGES}`, json({ prompt: "a dog" }));
@@ -35,7 +38,7 @@ describe("start", () => {
     await response.body?.cancel();
     stop();
     const { code, stdout, stderr } = await ended;
-    expect([code, closed]).toEqual([0, 1]);
+    expect([code, closed, codecs]).toEqual([0, 1, 1]);
     expect(stdout.trimEnd().split("\n")).toHaveLength(1);
     expect(JSON.parse(stdout)).toMatchObject({ url: address, model: "scenes", provider: "cpu", device: "a test" });
     expect(stderr).toContain(`ready: ${address}`);
