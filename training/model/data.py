@@ -36,7 +36,7 @@ class Draws:
         return out.flatten()
 
     def told(self, ids, kind, caption, things):
-        """(place of the name's last token, what the caption says of the thing) for each name in a prompt."""
+        """(place of the name's last token, what the caption says of the thing, class and tint) for each name in a prompt."""
         for index, thing in enumerate(things[:1] if kind == "counting" else things):
             name = self.world.data["classes"][thing.cls]["plural"] if kind == "counting" else self.world.names[thing.cls]
             tokens = self.tokenizer.encode(" " + name, add_special_tokens=False).ids
@@ -50,7 +50,7 @@ class Draws:
                 what = 3 + len(things)
             elif thing.color:
                 what = 7 + thing.color
-            yield at + len(tokens) - 1, what
+            yield at + len(tokens) - 1, what, TINTS * thing.cls + thing.color
 
     def batch(self, step, prompts, group, background=0.1, objects=0.4, blank=0.15):
         """The batch of a step, a function of (seed, step) alone, so that a resumed run sees the same data.
@@ -58,7 +58,7 @@ class Draws:
         Returns the thing in each cell (0 = none, else class and tint) [P*group, 64], prompt ids [P, T] and lengths [P], masked ids [P*group, 16, 16], and for the scored positions: cell and
         corner indices, target ids and weights."""
         rng = np.random.default_rng([self.seed, step])
-        rows, grids, layouts, names, said, cumulative = [], [], [], [], [], np.cumsum(self.shares)
+        rows, grids, layouts, names, said, pairs, cumulative = [], [], [], [], [], [], np.cumsum(self.shares)
         for number in range(prompts):
             kind = KINDS[int(np.searchsorted(cumulative - 1e-9, (number + rng.random()) / prompts))]
             caption, make = self.world.prompt_and_maker(rng, kind)
@@ -75,9 +75,10 @@ class Draws:
                 rows.append(unconditional_ids(self.tokenizer, ids))
             else:
                 rows.append(ids)
-                for at, what in self.told(ids, kind, caption, scenes[0].things):
+                for at, what, pair in self.told(ids, kind, caption, scenes[0].things):
                     names.append((number, at))
                     said.append(what)
+                    pairs.append(pair)
             grids += [self.table.ids(scene) for scene in scenes]
             layouts += [self.layout(scene) for scene in scenes]
         lengths = np.array([len(r) for r in rows])
@@ -101,6 +102,7 @@ class Draws:
         names = np.array(names).reshape(-1, 2)
         return {
             "name": torch.from_numpy(names[:, 0] * ids.shape[1] + names[:, 1]), "said": torch.tensor(said, dtype=torch.long),
+            "pair": torch.tensor(pairs, dtype=torch.long),
             "prompt": torch.from_numpy(ids), "lengths": torch.from_numpy(lengths),
             "masked": torch.from_numpy(np.where(masked, -1, target)),
             "cell": torch.from_numpy(n * 64 + (y // 2) * 8 + x // 2),

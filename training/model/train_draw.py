@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--helper-nice", type=int, default=5)
     parser.add_argument("--helper-core", type=int)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--init", type=pathlib.Path, help="start from the weights of this model folder")
+    parser.add_argument("--init", type=pathlib.Path, help="start from the weights of this model folder, or of a checkpoint with its probes")
     parser.add_argument("--bf16", action="store_true", help="matrix products in bf16 (CPUs with AMX, CUDA)")
     parser.add_argument("--compile", action="store_true", help="compile the gen branch (1-2 minutes at the start)")
     parser.add_argument("--out", type=pathlib.Path, default=HERE.parent / "runs/draw")
@@ -91,7 +91,10 @@ def main() -> None:
         adam.load_state_dict(saved["adam"])
         step, batches, spent = saved["step"], saved["batches"], saved["spent"]
     else:
-        if options.init:
+        if options.init and options.init.is_file():
+            known, own = torch.load(options.init, weights_only=True, map_location=device)["average"], model.state_dict()
+            model.load_state_dict({k: v for k, v in known.items() if k in own and v.shape == own[k].shape}, strict=False)
+        elif options.init:
             model.take(options.init)
         else:
             model.start_grounds(fetch(0), options.group)
@@ -126,7 +129,7 @@ def main() -> None:
         for group, rate in rates:
             group["lr"] = rate * min(1.0, (step + 1) / 60) * min(1.0, (1 - progress) / options.decay + 0.01)
         b = fetch(step)
-        loss, each, layout, said = model.loss(b, options.group)
+        loss, each, layout, said, pairs = model.loss(b, options.group)
         grads = torch.autograd.grad(loss, parameters)
         merged = 1
         with lock:
@@ -157,7 +160,7 @@ def main() -> None:
         s = sums.setdefault("ground", [0.0, 0])
         s[0] += float(each[~thing].sum())
         s[1] += int((~thing).sum())
-        for name, value in (("layout", layout), ("said", said), ("norm", norm)):
+        for name, value in (("layout", layout), ("said", said), ("pairs", pairs), ("norm", norm)):
             s = sums.setdefault(name, [0.0, 0])
             s[0] += float(value)
             s[1] += 1

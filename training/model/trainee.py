@@ -12,15 +12,35 @@ from tables import CODES, Factored
 
 
 class Things(nn.Module):
-    """A row for no thing and one for each class in each tint: class + tint + both."""
+    """A row for no thing and one for each class in each tint: class + tint + product, so that what is learned of some
+    pairs holds for the others."""
 
     def __init__(self, width):
         super().__init__()
         self.none, self.classes = nn.Parameter(torch.zeros(1, width)), nn.Parameter(torch.zeros(CLASSES, 1, width))
-        self.tints, self.both = nn.Parameter(torch.zeros(1, TINTS, width)), nn.Parameter(torch.zeros(CLASSES, TINTS, width))
+        self.tints = nn.Parameter(torch.zeros(1, TINTS, width))
+        self.bind_class = nn.Parameter(torch.randn(CLASSES, 1, width) / width ** 0.5)
+        self.bind_tint = nn.Parameter(torch.randn(1, TINTS, width))
 
     def forward(self):
-        return torch.cat([self.none, (self.classes + self.tints + self.both).flatten(0, 1)])
+        return torch.cat([self.none, (self.classes + self.tints + self.bind_class * self.bind_tint).flatten(0, 1)])
+
+
+class Pairs(nn.Module):
+    """A row for each class in each tint, nothing but a product of random signs, behind a learned map. A state that only
+    adds class and tint up cannot be read by it, and such states cannot say of two things which has which tint: what a
+    blank cell takes up of both names is a sum."""
+
+    def __init__(self, width):
+        super().__init__()
+        signs = torch.Generator(device="cpu").manual_seed(1)
+        sign = lambda *shape: (torch.randint(2, shape, generator=signs, device="cpu") * 2 - 1).float()
+        rows = (sign(CLASSES, 1, width) * sign(1, TINTS, width)).flatten(0, 1) / width ** 0.5
+        self.register_buffer("rows", rows, persistent=False)
+        self.map = nn.Parameter(torch.zeros(width, width))
+
+    def forward(self):
+        return self.rows + 0.1 * self.rows @ self.map  # a tenth, since Adam's steps are those of a table
 
 
 class Trainee(nn.Module):
@@ -36,8 +56,10 @@ class Trainee(nn.Module):
         # Training only. Where things go is a few nats in a loss of hundreds, and takes words, classes and places at once:
         # without these probes "left of" was still unused after 600 thousand pictures, and two tints were swapped as often as
         # not after 860. One reads which class in which tint stands in each blank cell, from the last layer and the last
-        # joint one; one reads from the und states of a thing's name what the caption says of it (side, count, colour).
+        # joint one; one reads from the und states of a thing's name what the caption says of it (side, count, colour); one
+        # reads there class and tint as a pair.
         self.layout = nn.ModuleList([Things(g) for _ in range(2)])
+        self.pairs = nn.ModuleList([Pairs(CONFIG["d_model"]) for _ in range(2)])
         self.said = nn.ParameterList([nn.Parameter(torch.zeros(SAID, CONFIG["d_model"])) for _ in range(2)])
 
     @torch.no_grad()
@@ -83,14 +105,16 @@ class Trainee(nn.Module):
             return net.before_head(g, b["cell"], b["corner"]), (g, middle), hidden
 
     def loss(self, b, group):
-        """-> (loss, cross-entropy of each scored position, of the layout, of what is said of each thing)."""
+        """-> (loss, cross-entropy of each scored position, of the layout, of what is said of each thing, of pairs)."""
         states, hidden, words = self.states(b, group)
         states = states.bfloat16() if self.bf16 else states
         codes, each = FusedCrossEntropy.apply(states, self.head(), b["target"], b["weight"] / b["weight"].sum())
         blank = (b["masked"] < 0).unflatten(1, (8, 2)).unflatten(3, (8, 2)).all(4).all(2).flatten(1)
         layout = self.probes([table() for table in self.layout], [h[blank] for h in hidden], b["things"][blank])
-        said = self.probes(self.said, [h.flatten(0, 1)[b["name"]] for h in words], b["said"])
-        return codes + layout + said, each, layout.detach() / 2, said.detach() / 2
+        names = [h.flatten(0, 1)[b["name"]] for h in words]
+        said = self.probes(self.said, names, b["said"])
+        pairs = self.probes([table() for table in self.pairs], names, b["pair"])
+        return codes + layout + said + 0.5 * pairs, each, layout.detach() / 2, said.detach() / 2, pairs.detach() / 2
 
     @staticmethod
     def probes(heads, states, target):
@@ -130,5 +154,5 @@ def trained(model):
                 continue
             if layer == joint - 1 and part not in ("attn_norm", "k_proj", "v_proj", "attn_out"):
                 continue
-        (matrices if p.ndim >= 2 and "wte" not in n and not name.startswith(("table", "head", "layout", "said")) else rest).append(p)
+        (matrices if p.ndim >= 2 and "wte" not in n and not name.startswith(("table", "head", "layout", "said", "pairs")) else rest).append(p)
     return matrices, rest

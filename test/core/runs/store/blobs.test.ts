@@ -16,7 +16,7 @@ import { deleteBlobsOf, orphanedParts, Sweeper } from "../../../../core/runs/sto
 import { type Key, listAll, type Store } from "../../../../core/runs/store/types.ts";
 
 const KEY: BlobKey = { owner: "alice", run: "run_1", name: "picture" };
-const SIZES = [0, 1, INLINE_BYTES, INLINE_BYTES + 1, PART_BYTES, PART_BYTES + 1, 14 * PART_BYTES + 7];
+const SIZES = new Set([0, 1, INLINE_BYTES, INLINE_BYTES + 1, PART_BYTES, PART_BYTES + 1, 14 * PART_BYTES + 7]);
 
 let store: Store;
 beforeEach(async () => {
