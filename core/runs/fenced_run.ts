@@ -26,6 +26,12 @@ export interface FencedRunParts {
   readonly present: () => Present;
 }
 
+/**
+ * Ms between the starts of two snapshots behind the loop. A commit to a file takes the loop's own thread for most of a
+ * millisecond; a worker that dies loses at most this much work, and steps that take longer are all kept.
+ */
+const SNAPSHOT_SPACING = 100;
+
 export class FencedRun {
   readonly #parts: FencedRunParts;
   #held: Held;
@@ -36,6 +42,8 @@ export class FencedRun {
   /** Each write needs the versions that the one before it made. */
   #writing: Promise<void> = Promise.resolve();
   #saveQueued = false;
+  #savedAt = -Infinity;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   /** The first failure of a write that was made behind the loop; the worker lets go of the run for it. */
   failure: unknown;
 
@@ -69,6 +77,12 @@ export class FencedRun {
   saveBehind(): void {
     if (this.#saveQueued) return;
     this.#saveQueued = true;
+    const wait = this.#savedAt + SNAPSHOT_SPACING - performance.now();
+    if (wait <= 0) return this.#saveNext();
+    this.#timer = setTimeout(() => this.#saveNext(), wait);
+  }
+
+  #saveNext(): void {
     this.#after(() => {
       this.#saveQueued = false;
       return this.#snapshot();
@@ -82,6 +96,7 @@ export class FencedRun {
 
   /** Gives the lease up with the next state, the newest snapshot and `more`. */
   async leave({ changes, events }: Settled, ...more: readonly Commit[]): Promise<void> {
+    clearTimeout(this.#timer);
     await this.#after(async () => {
       if (this.#lost) return;
       const unsaved = this.#unsaved;
@@ -117,6 +132,7 @@ export class FencedRun {
 
   /** Writes nothing from now on. */
   abandon(): void {
+    clearTimeout(this.#timer);
     this.#lost = true;
   }
 
@@ -127,6 +143,7 @@ export class FencedRun {
 
   async #snapshot(): Promise<void> {
     if (this.#lost || this.#unsaved.length === 0) return;
+    this.#savedAt = performance.now();
     const events = this.#unsaved;
     this.#unsaved = [];
     const { record: present, state } = await this.#staged();

@@ -26,7 +26,7 @@ describe("a real server on a real port", () => {
     const url = listen(double());
     const answer = await (await fetch(`${url}${IMAGES}`, json({ prompt: "a dog", seed: 7 }))).json();
     expect(answer.data[0].seed).toBe(7);
-    expect(await (await fetch(url)).text()).toContain("<title>unmask</title>");
+    expect(await (await fetch(url, { headers: { accept: "text/html" } })).text()).toContain("<title>unmask</title>");
     expect(await (await fetch(`${url}/health`)).json()).toMatchObject({ ready: true });
   });
 
