@@ -12,6 +12,8 @@ interface Size {
 }
 
 export interface PngCodec {
+  /** `channels` 3: RGB. `level` 0 to 9, of deflate. */
+  encode(data: Uint8Array, options: Size & { readonly channels: 3; readonly level: number }): Uint8Array;
   /** RGBA, not premultiplied; for our own files only: it checks nothing. Needs no permission beside reading itself. */
   decode(bytes: Uint8Array): Size & { readonly pixels: Uint8Array };
 }

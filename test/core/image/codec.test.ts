@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
 import { decodePicture, encodePicture } from "../../../core/image/codec.ts";
 import { readHeader } from "../../../core/image/header.ts";
@@ -20,18 +21,9 @@ test("png: every pixel comes back; the bytes are the same in every process, at a
   const bytes = await encodePicture(picture, "png");
   expect(await decodePicture(bytes)).toEqual(picture);
   expect(readHeader(bytes)).toEqual({ format: "png", width: 48, height: 32 });
-  // In a process of its own: another zlib may compress otherwise, one and the same may not.
-  const codec = new URL("../../../core/image/codec.ts", import.meta.url);
-  const { stdout } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      "eval",
-      "--ext=ts",
-      `import { encodePicture } from ${JSON.stringify(codec.href)};
-      const data = Uint8Array.fromBase64("${picture.data.toBase64()}");
-      console.log((await encodePicture({ width: 48, height: 32, data }, "png")).toBase64());`,
-    ],
-  }).output();
-  expect(new TextDecoder().decode(stdout).trim()).toBe(bytes.toBase64());
+  expect(createHash("sha256").update(bytes).digest("hex")).toBe(
+    "d1a832901ca358aefa4ea59bfc57b32ac5c5aed02d51c3a9625666d098c96941",
+  );
 });
 
 test("jpeg: pixels come back nearly; a higher quality is nearer and larger", async () => {
