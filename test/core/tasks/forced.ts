@@ -3,7 +3,8 @@
  * the stepper that a run takes: on webgpu the resident loop.
  *
  * What decides a position is guided logit / temperature + Gumbel noise. Where the two best candidates are further apart
- * than 4 times the provider's measured error, they must agree; the rest are counted.
+ * than 4 times the provider's error, as measured over all candidates of the same forward pass, they must agree; the rest
+ * are counted.
  */
 import { expect } from "vitest";
 import { gumbel, PHASE, philoxDraws } from "../../../core/diffusion/draws.ts";
@@ -101,8 +102,8 @@ function watched(model: Model, seen: (rows: Rows) => void): { readonly model: Mo
 
 /** What a provider made of the CPU's states. */
 export class Agreement {
-  /** Of every position; which of them the error may decide is known at the end. */
-  readonly #gaps: { readonly gap: number; readonly same: boolean }[] = [];
+  /** Of every position; `least` is the gap up to which the error of its forward pass may decide. */
+  readonly #gaps: { readonly gap: number; readonly least: number; readonly same: boolean }[] = [];
   /** Largest errors: of raw logits, of guided logits / temperature. */
   error = 0;
   guidedError = 0;
@@ -118,25 +119,28 @@ export class Agreement {
         this.range = Math.max(this.range, Math.abs(cpu[i] as number));
       }
     });
+    let passError = 0;
     step.positions.forEach((_, i) => {
       const [own, cpu] = [guided(rows, i, size), guided(step.logits, i, size)];
       for (let id = 0; id < size; id++) {
         const difference = Math.abs((own[id] as number) - (cpu[id] as number)) / DRAW_DEFAULTS.temperature;
-        if (!(difference <= this.guidedError)) this.guidedError = difference;
+        if (!(difference <= passError)) passError = difference;
       }
-      this.#gaps.push({ gap: step.gaps[i] ?? NaN, same: ids[i] === step.chosen[i] });
+    });
+    if (!(passError <= this.guidedError)) this.guidedError = passError;
+    step.positions.forEach((_, i) => {
+      this.#gaps.push({ gap: step.gaps[i] ?? NaN, least: 4 * passError, same: ids[i] === step.chosen[i] });
     });
   }
 
   sum() {
-    const least = 4 * this.guidedError;
     return {
       positions: this.#gaps.length,
       error: this.error / this.range,
       guidedError: this.guidedError,
-      undecided: this.#gaps.filter(({ gap }) => !(gap > least)).length,
+      undecided: this.#gaps.filter(({ gap, least }) => !(gap > least)).length,
       different: this.#gaps.filter(({ same }) => !same).length,
-      wrong: this.#gaps.filter(({ gap, same }) => !same && gap > least).length,
+      wrong: this.#gaps.filter(({ gap, least, same }) => !same && gap > least).length,
     };
   }
 }
