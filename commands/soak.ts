@@ -52,7 +52,9 @@ export const soakCommand: Command = async (args, { output, signal }) => {
       param: "minutes",
     });
   }
-  const server = await startServer();
+  // As `deno task start` keeps its runs: in memory, every picture that is kept would count as growth.
+  const store = `.unmask/soak-${crypto.randomUUID().slice(0, 8)}.db`;
+  const server = await startServer(["--store", store]);
   try {
     const report = await soak(server, minutes, signal, (text) => output.stderr(text));
     const { pictures, failed, shares, growth } = report;
@@ -63,6 +65,7 @@ export const soakCommand: Command = async (args, { output, signal }) => {
     return report;
   } finally {
     await server.stop();
+    for (const suffix of ["", ".lock", "-shm", "-wal"]) await Deno.remove(`${store}${suffix}`).catch(() => {});
   }
 };
 
