@@ -7,6 +7,7 @@
 import { GpuTextPicker } from "../diffusion/gpu_text.ts";
 import { argmax } from "../diffusion/sampling.ts";
 import type { ResidentAnswering, TextInput, Understanding } from "../model/types.ts";
+import { LazyPicker } from "./lazy_picker.ts";
 
 export interface GroundForward {
   /** The likeliest LOC number of every coordinate. */
@@ -59,17 +60,21 @@ class GpuGroundReader implements GroundReader {
   readonly #answering: ResidentAnswering;
   readonly #masks: Uint32Array;
   readonly #coordinates: Uint32Array;
-  #picker: GpuTextPicker | undefined;
-  #closed = false;
+  readonly #picker: LazyPicker;
 
   constructor(answering: ResidentAnswering, masks: Uint32Array) {
     this.#answering = answering;
     this.#masks = masks;
     this.#coordinates = Uint32Array.from(masks.keys());
+    const { gpu, locTokens } = answering;
+    // Nothing here is drawn.
+    this.#picker = new LazyPicker(() =>
+      GpuTextPicker.open(gpu, { vocabulary: locTokens, seed: 0, picks: masks.length })
+    );
   }
 
   async read(input: TextInput, forward: number): Promise<GroundForward> {
-    const picker = await this.#open();
+    const picker = await this.#picker.open();
     const logits = await this.#answering.locations(undefined, input, this.#masks);
     try {
       const [row] = logits.rows;
@@ -86,20 +91,6 @@ class GpuGroundReader implements GroundReader {
   }
 
   close(): void {
-    this.#closed = true;
-    this.#picker?.release();
-    this.#picker = undefined;
-  }
-
-  async #open(): Promise<GpuTextPicker> {
-    if (this.#picker !== undefined) return this.#picker;
-    const { gpu, locTokens } = this.#answering;
-    // Nothing here is drawn.
-    const picker = await GpuTextPicker.open(gpu, { vocabulary: locTokens, seed: 0, picks: this.#masks.length });
-    if (this.#closed) {
-      picker.release();
-      throw new RangeError("this stepper was closed while it went to the GPU");
-    }
-    return this.#picker = picker;
+    this.#picker.close();
   }
 }

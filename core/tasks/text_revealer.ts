@@ -10,6 +10,7 @@ import type { Picked } from "../diffusion/pick.ts";
 import { drawBlock } from "../diffusion/sampling.ts";
 import { type Candidate, candidate, surest, type TextPickPlan } from "../diffusion/text_blocks.ts";
 import type { ResidentAnswering, TextCache, TextInput, Understanding } from "../model/types.ts";
+import { LazyPicker } from "./lazy_picker.ts";
 
 export interface TextRevealer {
   /** `asked`: the plan's positions among the tokens of `input`. Fails without moving. */
@@ -80,15 +81,12 @@ class HostTextRevealer implements TextRevealer {
 /** Tokens come to the host, which looks their embeddings up: the table is never loaded. Logits stay. */
 class GpuTextRevealer implements TextRevealer {
   readonly #answering: ResidentAnswering;
-  readonly #seed: number;
-  readonly #block: number;
-  #picker: GpuTextPicker | undefined;
-  #closed = false;
+  readonly #picker: LazyPicker;
 
   constructor(answering: ResidentAnswering, seed: number, block: number) {
     this.#answering = answering;
-    this.#seed = seed;
-    this.#block = block;
+    const { gpu, vocabulary } = answering;
+    this.#picker = new LazyPicker(() => GpuTextPicker.open(gpu, { vocabulary, seed, picks: block }));
   }
 
   async reveal(
@@ -97,7 +95,7 @@ class GpuTextRevealer implements TextRevealer {
     asked: Uint32Array,
     plan: TextPickPlan,
   ): Promise<Picked> {
-    const picker = await this.#open();
+    const picker = await this.#picker.open();
     const logits = await this.#answering.words(cache, input, asked);
     try {
       const [row] = logits.rows;
@@ -109,19 +107,6 @@ class GpuTextRevealer implements TextRevealer {
   }
 
   close(): void {
-    this.#closed = true;
-    this.#picker?.release();
-    this.#picker = undefined;
-  }
-
-  async #open(): Promise<GpuTextPicker> {
-    if (this.#picker !== undefined) return this.#picker;
-    const { gpu, vocabulary } = this.#answering;
-    const picker = await GpuTextPicker.open(gpu, { vocabulary, seed: this.#seed, picks: this.#block });
-    if (this.#closed) {
-      picker.release();
-      throw new RangeError("this stepper was closed while it went to the GPU");
-    }
-    return this.#picker = picker;
+    this.#picker.close();
   }
 }
