@@ -1,6 +1,6 @@
 /**
- * Cancel, pause, resume and retry: asked for under a key of their own, so that whoever holds the run obeys at its next step, and
- * settled here where nobody holds it.
+ * Cancel, pause, resume and retry: asked for under a key of their own, so that whoever holds the run obeys at its next
+ * step, and settled here where nobody holds it.
  *
  * @module
  */
