@@ -4,14 +4,12 @@
  *
  * @module
  */
-import { heldOut } from "./held_out.ts";
+import { createCombinations, type Split } from "./combinations.ts";
+import { type Box, drawSizes, place } from "./layout.ts";
 import { type Kind, type Metadata, promptOf, type Wanted } from "./prompt.ts";
 import { type Chooser, createChooser } from "./random.ts";
 import { relations } from "./relations.ts";
 import type { Scene, Thing, World } from "./world.ts";
-
-/** Combinations that training showed, or those that it never did. */
-export type Split = "seen" | "held_out";
 
 export interface Generator {
   readonly choose: Chooser;
@@ -22,26 +20,14 @@ export interface Generator {
 }
 
 export function createGenerator(world: World, seed: number): Generator {
-  const { data } = world, held = heldOut(data), choose = createChooser(seed);
-  const names = data.classes.map(({ name }) => name), colors = data.colors.map(({ name }) => name);
-
-  const pair = (split: Split): readonly [string, string] => {
-    if (split === "held_out") {
-      const [a, b] = choose.pick(held.pairs);
-      return choose.below(2) === 0 ? [a, b] : [b, a];
-    }
-    const a = choose.pick(names);
-    return [a, choose.pick(names.filter((b) => b !== a && !held.isPair(a, b)))];
-  };
-  const seenColor = (name: string, not?: string) =>
-    choose.pick(colors.filter((color) => color !== not && !held.isColor(name, color)));
+  const { data } = world, choose = createChooser(seed), { name, pair, tint, tinted } = createCombinations(data, choose);
+  const colors = data.colors.map(({ name }) => name);
 
   const includeOf = (kind: Kind, split: Split): Wanted[] => {
-    if (kind === "single_object") return [{ class: choose.pick(names), count: 1 }];
-    if (kind === "counting") return [{ class: choose.pick(names), count: 2 + choose.below(3) }];
+    if (kind === "single_object") return [{ class: name(), count: 1 }];
+    if (kind === "counting") return [{ class: name(), count: 2 + choose.below(3) }];
     if (kind === "colors") {
-      const name = choose.pick(names);
-      const [own, color] = split === "held_out" ? choose.pick(held.colors) : [name, seenColor(name)];
+      const [own, color] = tinted(split);
       return [{ class: own, count: 1, color }];
     }
     const [a, b] = pair(split);
@@ -49,8 +35,8 @@ export function createGenerator(world: World, seed: number): Generator {
     if (kind === "position") {
       return [{ class: b, count: 1 }, { class: a, count: 1, position: [choose.pick(data.relations), 0] }];
     }
-    const color = seenColor(a);
-    return [{ class: a, count: 1, color }, { class: b, count: 1, color: seenColor(b, color) }];
+    const color = tint(a);
+    return [{ class: a, count: 1, color }, { class: b, count: 1, color: tint(b, color) }];
   };
 
   return {
@@ -81,40 +67,4 @@ export function createGenerator(world: World, seed: number): Generator {
       }
     },
   };
-}
-
-type Box = Pick<Thing, "x" | "y" | "size">;
-
-/** Three or more objects are small; objects that are counted are of one size. */
-function drawSizes(choose: Chooser, count: number, equal: boolean): number[] {
-  if (count > 2) return Array.from({ length: count }, () => 64);
-  const draw = () => choose.below(100) < (equal ? 65 : 50) ? 64 : 128;
-  const first = draw();
-  return Array.from({ length: count }, (_, i) => i === 0 || equal ? first : draw());
-}
-
-/** Boxes of those sizes on the grid, beside `taken` and each other; undefined when a draw did not fit. */
-export function place(
-  world: World,
-  choose: Chooser,
-  sizes: readonly number[],
-  taken: readonly Box[] = [],
-): Box[] | undefined {
-  const { canvas, grid } = world.data;
-  const boxes = [...taken];
-  for (const size of sizes) {
-    const cells = (canvas - size) / grid + 1;
-    let box: Box | undefined;
-    for (let attempt = 0; attempt < 20 && box === undefined; attempt++) {
-      const drawn = { size, x: choose.below(cells) * grid, y: choose.below(cells) * grid };
-      if (!boxes.some((other) => overlap(drawn, other))) box = drawn;
-    }
-    if (box === undefined) return undefined;
-    boxes.push(box);
-  }
-  return boxes.slice(taken.length);
-}
-
-function overlap(a: Box, b: Box): boolean {
-  return a.x < b.x + b.size && b.x < a.x + a.size && a.y < b.y + b.size && b.y < a.y + a.size;
 }

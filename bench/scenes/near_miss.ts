@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type Generator, place } from "./generate.ts";
+import type { Generator } from "./generate.ts";
+import { place } from "./layout.ts";
 import type { Metadata } from "./prompt.ts";
 import { relations } from "./relations.ts";
 import type { Scene, World } from "./world.ts";

@@ -30,7 +30,8 @@ export interface Metadata {
 /** Count words, by count. */
 const COUNTS: ReadonlyMap<number, string> = new Map([[2, "two"], [3, "three"], [4, "four"]]);
 
-const article = (phrase: string) => `${/^[aeiou]/.test(phrase) ? "an" : "a"} ${phrase}`;
+/** `a car`, `an apple`. */
+export const article = (phrase: string) => `${/^[aeiou]/.test(phrase) ? "an" : "a"} ${phrase}`;
 const single = ({ class: name, color }: Wanted) => article(color === undefined ? name : `${color} ${name}`);
 
 /** The prompt of a record, `a photo of …`. */
