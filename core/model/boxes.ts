@@ -5,7 +5,7 @@
  */
 import { UnmaskError } from "../errors.ts";
 import { TOKENS } from "./chat_template.ts";
-import { PLAN_LEAD } from "./prompts/plan.ts";
+import { EDIT_PLAN_VERBS, editPlanLead, type EditPlanVerb, PLAN_LEAD } from "./prompts/plan.ts";
 
 /** Pixels of the picture, origin at the top left. */
 export interface Box {
@@ -90,6 +90,16 @@ export function objectsText(objects: readonly PlannedObject[]): string {
 /** A plan for `drawPrompt`, [exp] at its end, as the model writes it. */
 export function planToText(objects: readonly PlannedObject[]): string {
   return PLAN_LEAD + objectsText(objects) + TOKENS.expand;
+}
+
+/** The same for `editPrompt`. */
+export function editPlanToText(verb: EditPlanVerb, objects: readonly PlannedObject[]): string {
+  return editPlanLead(verb) + objectsText(objects) + TOKENS.expand;
+}
+
+/** What a decoded edit plan is about; null: it does not begin as one. */
+export function verbOfPlan(text: string): EditPlanVerb | null {
+  return EDIT_PLAN_VERBS.find((verb) => text.trimStart().startsWith(editPlanLead(verb))) ?? null;
 }
 
 /**

@@ -7,13 +7,14 @@ import type { Draws } from "../diffusion/draws.ts";
 import { fixedOrder } from "../diffusion/order/order.ts";
 import { counts } from "../diffusion/schedule.ts";
 import { checkPrompt, type Lexicon } from "../model/lexicon.ts";
-import { drawPrompt } from "../model/prompts.ts";
 import type { Model, Picture } from "../model/types.ts";
 import { choose, DRAW_DEFAULTS, type DrawDefaults } from "./draw_defaults.ts";
 import { refuseLength, refuseSize, refuseUnused } from "./draw_refusals.ts";
 import { type DrawInput, drawInput } from "./draw_input.ts";
 import { type DrawSettings, type DrawState, foldDraw } from "./draw_state.ts";
-import { type DrawSetup, DrawStepper } from "./draw_stepper.ts";
+import { setUpDraw } from "./draw_setup.ts";
+import { DrawStepper } from "./draw_stepper.ts";
+import { drawPlan } from "./plan_input.ts";
 import { maskedSequence } from "./sequence.ts";
 import type { Task } from "./task.ts";
 
@@ -38,7 +39,7 @@ export interface DrawTaskOptions {
 export type DrawTask = Task<DrawInput, DrawState, DrawResult, Model>;
 
 /**
- * The task over a model's own defaults and words. `start` throws what `checkPrompt` throws and `prompt_too_long`,
+ * The task over a model's own defaults and words. `start` throws what `checkPrompt` and `drawPlan` throw and `prompt_too_long`,
  * `size_unsupported`, `order_needs_power_of_two`, `top_k_needs_top_p`, `option_unused`.
  */
 export function createDraw(options: DrawTaskOptions = {}): DrawTask {
@@ -48,7 +49,7 @@ export function createDraw(options: DrawTaskOptions = {}): DrawTask {
     input: drawInput,
     start: (input, model) => start(input, model, defaults, lexicon),
     open: (state, model) => {
-      const setup = setUp(state.settings, model);
+      const setup = setUpDraw(state.settings, model);
       const source = draws === undefined ? {} : { draws: draws(state.settings) };
       return Promise.resolve(new DrawStepper(state, model, { ...setup, ...source }));
     },
@@ -59,28 +60,25 @@ export function createDraw(options: DrawTaskOptions = {}): DrawTask {
 }
 
 function start(input: DrawInput, model: Model, defaults: DrawDefaults, lexicon: Lexicon | null): DrawState {
-  const { prompt, seed, size, ...asked } = input;
+  const { prompt, seed, size, plan, ...asked } = input;
   refuseUnused(asked, defaults);
   refuseSize(size, model);
-  const { grid, vqMaskId } = model.config;
+  const { grid, vqMaskId, nativeResolution: side, locTokens } = model.config;
   const chosen = choose(defaults, asked);
   fixedOrder(chosen.order, grid, seed); // refuses a grid that the order does not fit, before any work
   const list = counts(grid * grid, chosen.steps, chosen.schedule, chosen.shift);
-  const settings = { ...chosen, prompt: checkPrompt(prompt, lexicon), seed, steps: list.length };
-  const { rows, suffix } = setUp(settings, model);
+  const settings = {
+    ...chosen,
+    prompt: checkPrompt(prompt, lexicon),
+    seed,
+    steps: list.length,
+    ...(plan === undefined
+      ? {}
+      : { plan: drawPlan(plan, { canvas: { width: side, height: side }, locTokens, lexicon }) }),
+  };
+  const { rows, suffix } = setUpDraw(settings, model);
   refuseLength(rows[0].length + suffix.length, model);
   return { settings, step: 0, counts: list, sequence: maskedSequence("vq", grid * grid, vqMaskId) };
-}
-
-/** The prompt's rows, from text each time: they are cheap, and the state stays small. */
-function setUp(settings: DrawSettings, model: Model): DrawSetup & { readonly suffix: Int32Array } {
-  const { tokenizer, config } = model;
-  const micro = settings.micro === null ? {} : { micro: settings.micro };
-  const { rows, suffixes } = drawPrompt(
-    { prompt: settings.prompt, size: config.nativeResolution, ...micro },
-    tokenizer,
-  );
-  return { rows, suffix: config.promptAttention === "full" ? suffixes[0] : new Int32Array() };
 }
 
 async function result(state: DrawState, model: Model): Promise<DrawResult> {
@@ -88,7 +86,7 @@ async function result(state: DrawState, model: Model): Promise<DrawResult> {
   return {
     picture: await model.decode(state.sequence.ids as Uint16Array),
     settings: state.settings,
-    promptTokens: setUp(state.settings, model).rows[0].length,
+    promptTokens: setUpDraw(state.settings, model).rows[0].length,
     imageTokens: state.sequence.ids.length,
   };
 }

@@ -9,6 +9,7 @@ import { CONFIDENCE_POLICIES } from "../diffusion/order/confidence.ts";
 import { SCHEDULES } from "../diffusion/schedule.ts";
 import { DECAYS } from "../diffusion/temperature.ts";
 import { UnmaskError } from "../errors.ts";
+import { planInput } from "./plan_input.ts";
 
 const fraction = z.number().min(0).max(1);
 
@@ -54,6 +55,8 @@ export const drawInput = drawOptions.extend({
   seed: z.int().min(0),
   /** `auto` or the native size as `256x256`. */
   size: z.string().optional(),
+  /** Where things go; it stands before the picture (facts 6.7). */
+  plan: planInput.optional(),
 });
 
 export type DrawInput = z.infer<typeof drawInput>;
@@ -79,6 +82,7 @@ const REFUSALS: Readonly<Record<string, readonly [code: string, fix: string]>> =
   topK: ["top_k_out_of_range", "use a whole number from 0 to 65535"],
   topP: ["top_p_out_of_range", "use a number above 0 and up to 1"],
   micro: ["micro_too_long", "use at most 400 characters"],
+  plan: ["plan_invalid", 'use boxes such as [{"label": "red car", "xyxy": [32, 64, 160, 192]}], or the text of a plan'],
 };
 
 /**

@@ -8,6 +8,7 @@ import type { EditMode } from "../diffusion/guidance.ts";
 import { squareForVq } from "../image/frame.ts";
 import { drawPrompt, type DrawRequest, editPrompt } from "../model/prompts.ts";
 import type { Model, Picture } from "../model/types.ts";
+import type { DrawSettings } from "./draw_state.ts";
 import type { DrawSetup } from "./draw_stepper.ts";
 
 /** A refused picture as the next drawing sees it. */
@@ -21,8 +22,18 @@ export interface PlannedDraw extends Omit<DrawRequest, "feedback"> {
   readonly feedback?: readonly SeenFeedback[];
 }
 
+/** Rows of a draw under its settings, from text each time: they are cheap, and the state stays small. */
+export function setUpDraw({ prompt, micro, plan }: DrawSettings, model: Model, feedback: readonly SeenFeedback[] = []) {
+  return drawSetup({
+    prompt,
+    ...(micro === null ? {} : { micro }),
+    ...(plan === undefined ? {} : { plan }),
+    feedback,
+  }, model);
+}
+
 /** Rows of a drawing (facts 3.3, 6.1, 6.7). */
-export function drawSetup(request: PlannedDraw, { tokenizer, config }: Model): DrawSetup {
+export function drawSetup(request: PlannedDraw, { tokenizer, config }: Model): DrawSetup & { suffix: Int32Array } {
   const { feedback = [], ...rest } = request;
   const prompt = drawPrompt({
     size: config.nativeResolution,

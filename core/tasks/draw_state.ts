@@ -14,6 +14,8 @@ const settingsSchema = drawChoice.extend({
   /** As the model sees it. */
   prompt: z.string(),
   seed: z.int().min(0),
+  /** As the model reads it; absent: none. */
+  plan: z.string().exactOptional(),
 });
 
 /** Every option as it is really used; `steps` is the number of steps that the run began with. */

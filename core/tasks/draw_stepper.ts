@@ -24,6 +24,8 @@ export interface DrawSetup {
   readonly pictures?: PromptPictures;
   /** Of an edit: what its enc row keeps, and wi. */
   readonly edit?: { readonly mode: EditMode; readonly imageGuidance: number };
+  /** Of the random numbers' last counter word, so that several drawings of one seed differ. @default {0} */
+  readonly round?: number;
   /** Another source of random numbers, for parity runs. @default Philox under the run's seed */
   readonly draws?: Draws;
   /** Sees what the order `confidence` compares: ids and log p of all masked positions. For parity runs and traces. */
@@ -50,8 +52,8 @@ export class DrawStepper implements Stepper {
       Math.sqrt(state.sequence.ids.length),
       state.settings.seed,
     );
-    const { draws, onCandidates } = setup;
-    this.#revealer = revealerFor(model, { seed: state.settings.seed, draws, onCandidates });
+    const { round, draws, onCandidates } = setup;
+    this.#revealer = revealerFor(model, { seed: state.settings.seed, round, draws, onCandidates });
   }
 
   /** Fails without moving: after an error the same step may be tried again. */

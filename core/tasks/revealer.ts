@@ -5,6 +5,7 @@
  * @module
  */
 import { type Draws, philoxDraws } from "../diffusion/draws.ts";
+import type { ChoiceOptions } from "../diffusion/gpu_choice.ts";
 import { GpuCanvas } from "../diffusion/gpu_pick.ts";
 import { HostPicker, type OnCandidates, type Picked, type PickPlan } from "../diffusion/pick.ts";
 import type { Model, PromptCache, ResidentDrawing } from "../model/types.ts";
@@ -18,18 +19,20 @@ export interface Revealer {
 
 export interface RevealerOptions {
   readonly seed: number;
+  /** Of the random numbers' last counter word. @default {0} */
+  readonly round?: number | undefined;
   /** Another source of random numbers, or a witness: both live on the host, and so does then the choice. */
   readonly draws?: Draws | undefined;
   readonly onCandidates?: OnCandidates | undefined;
 }
 
 export function revealerFor(model: Model, options: RevealerOptions): Revealer {
-  const { seed, draws, onCandidates } = options;
+  const { seed, round = 0, draws, onCandidates } = options;
   const { resident } = model;
   if (resident !== undefined && draws === undefined && onCandidates === undefined) {
-    return new GpuRevealer(resident, model.config.vqCodes, seed);
+    return new GpuRevealer(resident, { vocabulary: model.config.vqCodes, seed, round });
   }
-  return new HostRevealer(model, new HostPicker(model.config.vqCodes, draws ?? philoxDraws(seed), onCandidates));
+  return new HostRevealer(model, new HostPicker(model.config.vqCodes, draws ?? philoxDraws(seed, round), onCandidates));
 }
 
 class HostRevealer implements Revealer {
@@ -51,15 +54,13 @@ class HostRevealer implements Revealer {
 /** The picture's ids go to the GPU once and are revealed there; what comes back is what was revealed. */
 class GpuRevealer implements Revealer {
   readonly #drawing: ResidentDrawing;
-  readonly #vocabulary: number;
-  readonly #seed: number;
+  readonly #options: ChoiceOptions;
   #canvas: GpuCanvas | undefined;
   #closed = false;
 
-  constructor(drawing: ResidentDrawing, vocabulary: number, seed: number) {
+  constructor(drawing: ResidentDrawing, options: ChoiceOptions) {
     this.#drawing = drawing;
-    this.#vocabulary = vocabulary;
-    this.#seed = seed;
+    this.#options = options;
   }
 
   async reveal(cache: PromptCache, sequence: Sequence, plan: PickPlan): Promise<Picked> {
@@ -87,10 +88,9 @@ class GpuRevealer implements Revealer {
     if (this.#canvas !== undefined) return this.#canvas;
     // On the GPU nothing else would notice.
     for (const id of ids) {
-      if (id >= this.#vocabulary && id !== maskId) throw new RangeError(`VQ id ${id} is no code and no mask`);
+      if (id >= this.#options.vocabulary && id !== maskId) throw new RangeError(`VQ id ${id} is no code and no mask`);
     }
-    const options = { vocabulary: this.#vocabulary, seed: this.#seed };
-    const canvas = await GpuCanvas.open(this.#drawing.gpu, ids, revealedAt, options);
+    const canvas = await GpuCanvas.open(this.#drawing.gpu, ids, revealedAt, this.#options);
     if (this.#closed) {
       canvas.release();
       throw new RangeError("this stepper was closed while it went to the GPU");

@@ -5,7 +5,7 @@
  * @module
  */
 import { type Draws, philoxDraws } from "../diffusion/draws.ts";
-import { GpuTextPicker } from "../diffusion/gpu_text.ts";
+import { type GpuTextOptions, GpuTextPicker } from "../diffusion/gpu_text.ts";
 import type { Picked } from "../diffusion/pick.ts";
 import { drawBlock } from "../diffusion/sampling.ts";
 import { type Candidate, candidate, surest, type TextPickPlan } from "../diffusion/text_blocks.ts";
@@ -27,6 +27,8 @@ export type OnTextCandidates = (step: number, positions: Uint32Array, candidates
 
 export interface TextRevealerOptions {
   readonly seed: number;
+  /** Of the random numbers' last counter word. @default {0} */
+  readonly round?: number | undefined;
   /** Tokens of a block. */
   readonly block: number;
   /** Another source of random numbers, or a witness: both live on the host, and so does then the choice. */
@@ -35,11 +37,11 @@ export interface TextRevealerOptions {
 }
 
 export function textRevealerFor(model: Understanding, options: TextRevealerOptions): TextRevealer {
-  const { draws, onCandidates, seed, block } = options;
+  const { draws, onCandidates, seed, round = 0, block } = options;
   if (model.resident !== undefined && draws === undefined && onCandidates === undefined) {
-    return new GpuTextRevealer(model.resident, seed, block);
+    return new GpuTextRevealer(model.resident, { seed, round, picks: block });
   }
-  return new HostTextRevealer(model, draws ?? philoxDraws(seed), onCandidates);
+  return new HostTextRevealer(model, draws ?? philoxDraws(seed, round), onCandidates);
 }
 
 class HostTextRevealer implements TextRevealer {
@@ -83,10 +85,10 @@ class GpuTextRevealer implements TextRevealer {
   readonly #answering: ResidentAnswering;
   readonly #picker: LazyPicker;
 
-  constructor(answering: ResidentAnswering, seed: number, block: number) {
+  constructor(answering: ResidentAnswering, options: Omit<GpuTextOptions, "vocabulary">) {
     this.#answering = answering;
     const { gpu, vocabulary } = answering;
-    this.#picker = new LazyPicker(() => GpuTextPicker.open(gpu, { vocabulary, seed, picks: block }));
+    this.#picker = new LazyPicker(() => GpuTextPicker.open(gpu, { ...options, vocabulary }));
   }
 
   async reveal(

@@ -51,6 +51,8 @@ export function textDone({ settings, step, sequence }: TextState): boolean {
 
 export interface TextSetup {
   readonly prompt: TextInput;
+  /** Of the random numbers' last counter word, so that several texts of one seed differ. @default {0} */
+  readonly round?: number;
   /** Another source of random numbers, for parity runs. @default Philox under the run's seed */
   readonly draws?: Draws;
   /** Sees every step's candidates, for parity runs and traces. */
@@ -69,9 +71,9 @@ export class TextStepper implements Stepper {
     this.#state = state;
     this.#model = model;
     this.#setup = setup;
-    const { draws, onCandidates } = setup;
+    const { round, draws, onCandidates } = setup;
     const { seed, block } = state.settings;
-    this.#revealer = textRevealerFor(model, { seed, block, draws, onCandidates });
+    this.#revealer = textRevealerFor(model, { seed, round, block, draws, onCandidates });
   }
 
   /** Fails without moving: after an error the same step may be tried again. */

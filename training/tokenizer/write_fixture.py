@@ -24,9 +24,11 @@ def main() -> None:
     sentences = sorted(set(corpus.corpus()))
     texts = ODD + sentences[:: len(sentences) // 160] + [templates.chat(templates.caption_request("a dog", templates.micro_string(256)))]
     plan = templates.PLAN_LEAD + " <box_p> dog </box_p><LOC_BEGIN><LOC_0><LOC_8><LOC_512><LOC_1024><LOC_END><|reserved_token_7|>"
+    two = templates.plan_text([("red car", (32, 64, 160, 192)), ("blue dog", (160, 0, 256, 97))], 256)
     draws = []
     for caption, micro, text in [("a photo of a dog", None, ""), ("a photo of a red car and a blue dog", None, ""),
-                                 ("a photo of three wine glasses", "", ""), ("a photo of a dog", None, plan), ("  spaced 日本  ", None, "")]:
+                                 ("a photo of three wine glasses", "", ""), ("a photo of a dog", None, plan),
+                                 ("a photo of a red car and a blue dog", None, two), ("  spaced 日本  ", None, "")]:
         ids = templates.draw_prompt_ids(tokenizer, caption, micro, text)
         draws.append({"prompt": caption, "micro": micro, "plan": text,
                       "rows": [ids, templates.unconditional_ids(tokenizer, ids, plan=text != "")]})

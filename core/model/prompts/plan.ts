@@ -11,8 +11,9 @@ export const PLAN_LEAD = "Sure I should place the objects in the following manne
 /** How an answer to `editPlanText` goes on after its verb. */
 export const EDIT_PLAN_PLACES = "the objects in these locations :";
 export const EDIT_PLAN_VERBS = ["adding", "removing", "replacing", "adjusting", "edit"] as const;
+export type EditPlanVerb = (typeof EDIT_PLAN_VERBS)[number];
 
-export function editPlanLead(verb: (typeof EDIT_PLAN_VERBS)[number]): string {
+export function editPlanLead(verb: EditPlanVerb): string {
   return `Sure I should consider ${verb} ${EDIT_PLAN_PLACES}`;
 }
 

@@ -22,6 +22,7 @@ import {
   microString,
   planText,
 } from "../../../core/model/prompts.ts";
+import { boxToLoc, planToText } from "../../../core/model/boxes.ts";
 import { createTokenizer } from "../../../core/model/tokenizer.ts";
 import { expand, readSequences } from "../../parity/sequences.ts";
 import { standInTokenizer } from "../../../commands/parity/stand_in_tokenizer.ts";
@@ -143,11 +144,20 @@ describe("drawing with scenes", () => {
   );
 
   test("builds the rows that training builds", () => {
-    expect(fixture.draws.length).toBe(5);
+    expect(fixture.draws.length).toBe(6);
     for (const { prompt, micro, plan, rows } of fixture.draws) {
       const built = drawPrompt({ prompt, plan, ...(micro === null ? {} : { micro }) }, tokenizer);
       expect(built.rows.map((row) => Array.from(row)), prompt).toEqual(rows);
     }
+  });
+
+  test("a plan of boxes is training's plan, letter by letter", () => {
+    const size = { width: 256, height: 256 };
+    const plan = planToText([
+      { phrase: "red car", boxes: [boxToLoc({ x1: 32, y1: 64, x2: 160, y2: 192 }, size)] },
+      { phrase: "blue dog", boxes: [boxToLoc({ x1: 160, y1: 0, x2: 256, y2: 97 }, size)] },
+    ]);
+    expect(fixture.draws.map((item) => item.plan)).toContain(plan);
   });
 
   test("the header stays unconditional without a plan, and is masked with one", () => {

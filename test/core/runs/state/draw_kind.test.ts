@@ -52,6 +52,18 @@ describe("every k", () => {
 });
 
 describe("fork", () => {
+  test("takes another plan for what is still masked", async () => {
+    const parent = last(await statesFrom(task, start(), model));
+    const plan: DrawInput["plan"] = [{ label: "dog", xyxy: [0, 0, 64, 64] }];
+    const ends = await Promise.all([{}, { plan }].map(async (changes) => {
+      const forked = drawKind.decode(drawKind.encode(picture.fork(start(changes), parent, 4) as DrawState));
+      return last(await statesFrom(task, forked, model));
+    }));
+    for (const { sequence } of ends) expect(cutBack(sequence, 4)).toEqual(cutBack(parent.sequence, 4));
+    expect(ends.map(({ settings }) => settings.plan !== undefined)).toEqual([false, true]);
+    expect(ends[1]?.sequence.ids).not.toEqual(ends[0]?.sequence.ids);
+  });
+
   test("equals its parent up to k and differs after it", async () => {
     const states = await statesFrom(task, start(), model);
     for (let k = 0; k < 9; k++) {
