@@ -91,7 +91,6 @@ export class Runs {
     pictureOf(kind);
     const parent = kind.decode(bytes);
     const changed = { ...record.input, ...input };
-    if (input?.plan !== undefined) refusePlan(kind, changed);
     if (kind.progress(parent).step < step) {
       throw new UnmaskError({
         code: "fork_out_of_range",
@@ -305,22 +304,6 @@ export class Runs {
   /** @throws `run_not_failed` (409) */
   async retry(owner: string, id: string): Promise<RunRecord> {
     return await this.#controls.retry(owner, id);
-  }
-}
-
-/** A plan is a field of some tasks' input; of the others it is refused as what it is, not as an unknown word. */
-function refusePlan(kind: Kind, input: CreateRequest["input"]): void {
-  try {
-    kind.parse(input);
-  } catch (cause) {
-    if (!(cause instanceof UnmaskError) || cause.code !== "unknown_parameter") throw cause;
-    throw new UnmaskError({
-      code: "plan_unsupported",
-      message: `a run of the task ${kind.name} has no plan, so its fork cannot have another`,
-      fix: "leave the plan out, and change the prompt, seed, guidance or steps",
-      param: "plan",
-      cause,
-    });
   }
 }
 

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import type { RemoteInference } from "../../core/tasks/remote.ts";
 import { Links } from "../../core/runs/links.ts";
 import { pictureAt } from "../../core/runs/preview.ts";
+import { drawKind } from "../../core/runs/state/draw_kind.ts";
 import { workPreviews } from "../../core/runs/preview_jobs.ts";
 import { createApp } from "../../functions/app.ts";
 import { Bench, INPUT, OWNER } from "../core/runs/run_bench.ts";
@@ -109,14 +110,21 @@ test("where nobody makes them, the stream waits once and goes on to the picture"
   expect(performance.now() - start).toBeGreaterThan(4000);
 }, 30_000);
 
-test("a fork with another plan is refused by that name where the task has none", async () => {
+test("a fork takes another plan, and refuses what is none", async () => {
   const id = await bench.create();
   bench.worker();
   await bench.until(id, ({ state }) => state === "succeeded");
-  await expect(bench.runs.fork(OWNER, id, { step: 3, input: { plan: "a dog [0, 0, 9, 9]" } })).rejects.toMatchObject({
-    code: "plan_unsupported",
+  const plan = [{ label: "dog", xyxy: [0, 0, 64, 64] }];
+  const { record } = await bench.runs.fork(OWNER, id, { step: 3, input: { plan } });
+  await bench.until(record.id, ({ state }) => state === "succeeded");
+  const [before, after] = await Promise.all([id, record.id].map(async (run) => {
+    return drawKind.decode(await bench.runs.state(OWNER, run) ?? new Uint8Array());
+  }));
+  expect(after?.settings.plan).toContain("<box_p> dog </box_p>");
+  expect(after?.sequence.ids).not.toEqual(before?.sequence.ids);
+  await expect(bench.runs.fork(OWNER, id, { step: 3, input: { plan: 5 } })).rejects.toMatchObject({
+    code: "plan_invalid",
     param: "plan",
-    fix: expect.stringContaining("leave the plan out"),
   });
   await expect(bench.runs.fork(OWNER, id, { step: 3, input: { guidance: 99 } })).rejects.toMatchObject({
     code: "guidance_out_of_range",
