@@ -68,8 +68,11 @@ export async function* eventsAfter(
   }
 }
 
-/** Ms of silence of this process's worker after which the store is asked: the run may be another's by now. */
-const SILENCE = 1000;
+/**
+ * Ms of silence of this process's worker after which the store is asked: the run may be another's by now. One that waits
+ * is taken here at once or by whoever comes first, so that the store is asked soon.
+ */
+const SILENCE = { running: 1000, queued: 50 } as const;
 
 /** Waits until the run has ended. @returns its last record, or null if it is not there */
 export async function ended(
@@ -80,15 +83,17 @@ export async function ended(
 ): Promise<RunRecord | null> {
   while (!signal.aborted) {
     const here = ledger.here.has(id);
-    const record = here ? await toldHere(ledger.here, id, signal) : await seenInStore(ledger, owner, id, signal);
+    const record = here === null
+      ? await seenInStore(ledger, owner, id, signal)
+      : await toldHere(ledger.here, id, SILENCE[here], signal);
     if (record !== null && isTerminal(record.state)) return record;
-    if (record === null && !here) return null;
+    if (record === null && here === null) return null;
   }
   return null;
 }
 
 /** The next record in which a run that this process works on has stopped. Null: silence, or `signal` has aborted. */
-function toldHere(here: Here, id: string, signal: AbortSignal): Promise<RunRecord | null> {
+function toldHere(here: Here, id: string, silent: number, signal: AbortSignal): Promise<RunRecord | null> {
   return new Promise((resolve) => {
     const end = (record: RunRecord | null) => {
       clearTimeout(timer);
@@ -101,11 +106,11 @@ function toldHere(here: Here, id: string, signal: AbortSignal): Promise<RunRecor
       here.forget(id);
       end(null);
     };
-    let timer = setTimeout(unheard, SILENCE);
+    let timer = setTimeout(unheard, silent);
     const silence = here.listen(id, (record) => {
       clearTimeout(timer);
       if (record.state !== "running") return end(record);
-      timer = setTimeout(unheard, SILENCE);
+      timer = setTimeout(unheard, SILENCE.running);
     });
     signal.addEventListener("abort", leave, { once: true });
   });

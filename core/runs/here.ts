@@ -6,27 +6,33 @@
  */
 import type { RunRecord } from "./record.ts";
 
+/** Runs remembered. One that is forgotten is looked up in the store, as those of other processes are. */
+const MOST = 1000;
+
 type Told = (record: RunRecord) => void;
 
 export class Here {
-  /** Runs whose last record that this process wrote says that they run: its own worker has them. */
-  readonly #running = new Set<string>();
+  /** Runs whose last record that this process wrote says that they run, or wait: its own worker has them, or may. */
+  readonly #live = new Map<string, "running" | "queued">();
   readonly #waiting = new Map<string, Set<Told>>();
 
   note(record: RunRecord): void {
-    if (record.state === "running") this.#running.add(record.id);
-    else this.#running.delete(record.id);
-    for (const told of [...this.#waiting.get(record.id) ?? []]) told(record);
+    const { id, state } = record;
+    if (state === "running" || state === "queued") this.#live.set(id, state);
+    else this.#live.delete(id);
+    // Those that another process has taken are never heard of again.
+    if (this.#live.size > MOST) this.#live.delete(this.#live.keys().next().value ?? "");
+    for (const told of [...this.#waiting.get(id) ?? []]) told(record);
   }
 
-  /** Whether a worker of this process has the run, as far as this process knows. */
-  has(id: string): boolean {
-    return this.#running.has(id);
+  /** What this process knows of the run: that a worker of its own has it, or that it may get it; null: nothing. */
+  has(id: string): "running" | "queued" | null {
+    return this.#live.get(id) ?? null;
   }
 
   /** Until the next record of it. */
   forget(id: string): void {
-    this.#running.delete(id);
+    this.#live.delete(id);
   }
 
   /** Until the returned function is called. */
