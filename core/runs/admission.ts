@@ -22,7 +22,11 @@ export interface AdmissionOptions {
 export class Admission {
   readonly #store: Store;
   readonly #options: Required<AdmissionOptions>;
-  #counted: Promise<Map<string, number>> | undefined;
+  #counted: Map<string, number> | undefined;
+  /** The count under way. */
+  #counting: Promise<Map<string, number>> | undefined;
+  /** Owners of what was admitted while it was under way: the store may not have had it yet. */
+  #meanwhile: string[] = [];
   #until = 0;
 
   constructor(store: Store, options: AdmissionOptions = {}) {
@@ -31,22 +35,31 @@ export class Admission {
   }
 
   /**
-   * Room for one run more of `owner`.
+   * Room for one run more of `owner`. Whom the last count has room for is let in at once, and a new count, where one is
+   * due, is made beside; nobody is refused by an old one.
    *
    * @throws {UnmaskError} `queue_full` (503, with Retry-After), `too_many_runs` (429, with Retry-After)
    */
   async admit(owner: string): Promise<void> {
-    const { queue, perOwner, trust, now } = this.#options;
-    if (this.#counted === undefined || now() >= this.#until) {
-      this.#until = now() + trust;
-      this.#counted = this.#count();
-      // A store that did not answer is asked again by whoever comes next.
-      this.#counted.catch(() => this.#counted = undefined);
+    if (this.#counting === undefined && this.#options.now() >= this.#until) {
+      this.#counting = this.#recount();
+      // A store that did not answer is asked again by whoever comes next; this caller sees it at its own write.
+      this.#counting.catch(() => {});
     }
-    const counted = await this.#counted;
+    const roomy = this.#counted !== undefined && this.#refusal(this.#counted, owner) === null;
+    const counted = roomy ? this.#counted : await this.#counting ?? this.#counted;
+    if (counted === undefined) throw new Error("there is neither a count nor one under way");
+    const refusal = this.#refusal(counted, owner);
+    if (refusal !== null) throw refusal;
+    counted.set(owner, (counted.get(owner) ?? 0) + 1);
+    if (this.#counting !== undefined) this.#meanwhile.push(owner);
+  }
+
+  #refusal(counted: ReadonlyMap<string, number>, owner: string): UnmaskError | null {
+    const { queue, perOwner } = this.#options;
     const own = counted.get(owner) ?? 0;
     if (own >= perOwner) {
-      throw new UnmaskError({
+      return new UnmaskError({
         code: "too_many_runs",
         message: `${own} runs of this key are unfinished, and ${perOwner} may be at once`,
         fix: "wait until some have ended, or cancel them",
@@ -55,16 +68,31 @@ export class Admission {
       });
     }
     const all = counted.values().reduce((sum, count) => sum + count, 0);
-    if (all >= queue) {
-      throw new UnmaskError({
-        code: "queue_full",
-        message: `${all} runs are waiting or at work, as many as this server takes`,
-        fix: "try again after the seconds named by the header Retry-After",
-        status: 503,
-        retryAfter: 2,
-      });
+    if (all < queue) return null;
+    return new UnmaskError({
+      code: "queue_full",
+      message: `${all} runs are waiting or at work, as many as this server takes`,
+      fix: "try again after the seconds named by the header Retry-After",
+      status: 503,
+      retryAfter: 2,
+    });
+  }
+
+  async #recount(): Promise<Map<string, number>> {
+    const { now, trust } = this.#options;
+    this.#until = now() + trust;
+    this.#meanwhile = [];
+    try {
+      const counted = await this.#count();
+      for (const owner of this.#meanwhile) counted.set(owner, (counted.get(owner) ?? 0) + 1);
+      this.#counted = counted;
+      return counted;
+    } catch (error) {
+      this.#until = 0;
+      throw error;
+    } finally {
+      this.#counting = undefined;
     }
-    counted.set(owner, own + 1);
   }
 
   /** Unfinished runs by owner; a run has a place in the queue or a lease, but for one that is paused. */

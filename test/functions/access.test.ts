@@ -318,4 +318,38 @@ describe("unfinished runs", () => {
     time += 501;
     await gate.admit("a");
   });
+
+  test("are counted again beside who has room, and before anybody is refused", async () => {
+    let time = 0;
+    const gate = new Admission(store, { perOwner: 3, now: () => time });
+    await gate.admit("a");
+    let counts = 0;
+    const held = Promise.withResolvers<void>();
+    const list = store.list.bind(store);
+    store.list = async (options) => {
+      counts++;
+      await held.promise;
+      return await list(options);
+    };
+    time += 501;
+    // Nobody waits for the count that these are in.
+    await gate.admit("a");
+    await gate.admit("a");
+    expect(counts).toBe(2);
+    // Full by the old count: the new one says that the first has ended.
+    const waiting = gate.admit("a");
+    held.resolve();
+    await waiting;
+    await expect(gate.admit("a")).rejects.toMatchObject({ code: "too_many_runs" });
+  });
+
+  test("are not refused for a count that the store did not answer", async () => {
+    const gate = new Admission(store, { perOwner: 1 });
+    const list = store.list.bind(store);
+    store.list = () => Promise.reject(new Error("away"));
+    await expect(gate.admit("a")).rejects.toThrow("away");
+    store.list = list;
+    await gate.admit("a");
+    await expect(gate.admit("a")).rejects.toMatchObject({ code: "too_many_runs" });
+  });
 });
