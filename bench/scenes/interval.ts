@@ -12,6 +12,16 @@ export interface Drawn extends Judged {
   readonly prompt: number;
 }
 
+/** [low, high] */
+export type Interval = readonly [low: number, high: number];
+
+/** One result: its stratum, what it rises and falls with, and its value. */
+export interface Valued {
+  readonly tag: string;
+  readonly prompt: number;
+  readonly value: number;
+}
+
 const ROUNDS = 2000;
 
 /**
@@ -21,9 +31,9 @@ const ROUNDS = 2000;
  * const [low, high] = interval(drawn, (verdict) => verdict.strict);
  * ```
  */
-export function interval(drawn: readonly Drawn[], right: (verdict: Verdict) => boolean): readonly [number, number] {
+export function interval(drawn: readonly Drawn[], right: (verdict: Verdict) => boolean): Interval {
   const values = drawn.map(({ tag, prompt, verdict }) => ({ tag, prompt, value: right(verdict) ? 1 : 0 }));
-  return bootstrap(values) ?? [0, 1];
+  return meanInterval(values, KINDS) ?? [0, 1];
 }
 
 /**
@@ -33,25 +43,19 @@ export function interval(drawn: readonly Drawn[], right: (verdict: Verdict) => b
 export function pairedInterval(
   pairs: readonly (Omit<Drawn, "verdict"> & { readonly verdicts: readonly [base: Verdict, other: Verdict] })[],
   right: (verdict: Verdict) => boolean,
-): readonly [number, number] {
+): Interval {
   const score = (verdict: Verdict) => right(verdict) ? 1 : 0;
   const values = pairs.map(({ tag, prompt, verdicts: [base, other] }) => ({
     tag,
     prompt,
     value: score(other) - score(base),
   }));
-  return bootstrap(values) ?? [-1, 1];
+  return meanInterval(values, KINDS) ?? [-1, 1];
 }
 
-interface Valued {
-  readonly tag: Drawn["tag"];
-  readonly prompt: number;
-  readonly value: number;
-}
-
-/** Of the mean over kinds; undefined where there is nothing. */
-function bootstrap(values: readonly Valued[]): readonly [number, number] | undefined {
-  const kinds = KINDS.map((kind) => {
+/** 95 % interval of a mean over tags, in that order; undefined where there is nothing. */
+export function meanInterval(values: readonly Valued[], tags: readonly string[]): Interval | undefined {
+  const kinds = tags.map((kind) => {
     const prompts = new Map<number, { sum: number; n: number }>();
     for (const { tag, prompt, value } of values) {
       if (tag !== kind) continue;
