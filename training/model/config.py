@@ -14,3 +14,11 @@ CONFIG = {
     "scale_logits": False, "alibi": False, "max_sequence_length": 4096, "image_aspect_ratio": "anyres",
     "prompt_attention": "prefix", "vq_codes": 17520, "loc_tokens": 1025, "native_resolution": 256,
 }
+
+# The tower's picture is the native size and its patch one place of the world's grid; a picture is its base view and one
+# tile, 36 tokens in all.
+VISION = {
+    "image_size": 256, "patch_size": 32, "hidden_size": 256, "intermediate_size": 768, "num_hidden_layers": 5,
+    "num_attention_heads": 4, "hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-6,
+}
+PINPOINTS = [[256, 256]]

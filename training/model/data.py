@@ -1,4 +1,5 @@
 """Batches for drawing: prompts, several pictures for each, masks and the positions that are scored."""
+import dataclasses
 import pathlib
 import sys
 
@@ -8,11 +9,11 @@ from tokenizers import Tokenizer
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "training" / part) for part in ("world", "vq", "tokenizer")]
-from codes import CodeTable  # noqa: E402
+from codes import GROUND_CODES, SHAPES, CodeTable  # noqa: E402
 from scenes import KINDS, World  # noqa: E402
-from templates import draw_prompt_ids, micro_string, unconditional_ids  # noqa: E402
+from templates import draw_prompt_ids, micro_string, plan_text, unconditional_ids  # noqa: E402
 
-SHARES = {"single_object": 0.04, "two_object": 0.10, "counting": 0.22, "colors": 0.07, "position": 0.22, "color_attr": 0.35}
+SHARES = {"single_object": 0.03, "two_object": 0.13, "counting": 0.22, "colors": 0.06, "position": 0.18, "color_attr": 0.38}
 CLASSES = len(World().names)
 TINTS = 11  # own colours and ten tints
 # What a caption says of a thing: nothing, its side (left, right, above, below), its count (2-4) or its colour (1-10).
@@ -35,6 +36,20 @@ class Draws:
             out[thing.y // 32: (thing.y + thing.size) // 32, thing.x // 32: (thing.x + thing.size) // 32] = 1 + TINTS * thing.cls + thing.color
         return out.flatten()
 
+    @staticmethod
+    def rival(codes, cells, scene):
+        """For a scene of two tints: (the same shape in the other thing's tint for each of its codes, the same class in
+        the other tint for each of its cells), 0 elsewhere. What a picture would show if the tints changed places."""
+        one, other = (thing.color for thing in scene.things)
+        swap = np.arange(TINTS)
+        swap[[one, other]] = other, one
+        thing = codes >= GROUND_CODES
+        palette, shape = np.divmod(codes - GROUND_CODES, SHAPES)
+        swapped = np.where(thing, GROUND_CODES + SHAPES * swap[np.where(thing, palette, 0)] + shape, 0)
+        cls, tint = np.divmod(cells - 1, TINTS)
+        return (np.where(swapped != codes, swapped, 0),
+                np.where((cells > 0) & (swap[tint] != tint), 1 + TINTS * cls + swap[tint], 0))
+
     def told(self, ids, kind, caption, things):
         """(place of the name's last token, what the caption says of the thing, class and tint) for each name in a prompt."""
         for index, thing in enumerate(things[:1] if kind == "counting" else things):
@@ -52,13 +67,19 @@ class Draws:
                 what = 7 + thing.color
             yield at + len(tokens) - 1, what, TINTS * thing.cls + thing.color
 
-    def batch(self, step, prompts, group, background=0.1, objects=0.4, blank=0.15):
+    def plan(self, scene):
+        """The plan text of a scene: every thing by its name, with its tint if it has one, and its box."""
+        name = lambda thing: " ".join([self.world.colors[thing.color - 1]] * (thing.color > 0) + [self.world.names[thing.cls]])
+        return plan_text([(name(t), (t.x, t.y, t.x + t.size, t.y + t.size)) for t in scene.things], self.world.canvas)
+
+    def batch(self, step, prompts, group, background=0.1, objects=0.4, blank=0.15, planned=0.2):
         """The batch of a step, a function of (seed, step) alone, so that a resumed run sees the same data.
 
-        Returns the thing in each cell (0 = none, else class and tint) [P*group, 64], prompt ids [P, T] and lengths [P], masked ids [P*group, 16, 16], and for the scored positions: cell and
-        corner indices, target ids and weights."""
+        Returns the thing in each cell (0 = none, else class and tint) and its rival [P*group, 64], prompt ids [P, T] and lengths [P], masked ids [P*group, 16, 16], and for the scored positions: cell and
+        corner indices, target ids, their rivals and weights."""
         rng = np.random.default_rng([self.seed, step])
-        rows, grids, layouts, names, said, pairs, cumulative = [], [], [], [], [], [], np.cumsum(self.shares)
+        rows, grids, layouts, names, said, pairs, rivals, cumulative = [], [], [], [], [], [], [], np.cumsum(self.shares)
+        with_plan = rng.random() < planned  # a whole batch, so that the others' prompts stay short
         for number in range(prompts):
             kind = KINDS[int(np.searchsorted(cumulative - 1e-9, (number + rng.random()) / prompts))]
             caption, make = self.world.prompt_and_maker(rng, kind)
@@ -70,19 +91,27 @@ class Draws:
                 micro += f"; LUMINANCE : {figures.mean():.3f}" if rng.random() < 0.5 else ""
                 micro += f"; CONTRAST : {figures.std():.3f}" if rng.random() < 0.5 else ""
                 micro += ";"
-            ids = draw_prompt_ids(self.tokenizer, caption, micro)
+            plan = ""
+            if with_plan:  # one plan for all pictures of the prompt, which then differ in their ground
+                scenes = [dataclasses.replace(scenes[0], ground=scene.ground) for scene in scenes]
+                plan = self.plan(scenes[0])
+            plain = draw_prompt_ids(self.tokenizer, caption, micro)
+            ids = draw_prompt_ids(self.tokenizer, caption, micro, plan) if plan else plain
             if rng.random() < 0.1:
-                rows.append(unconditional_ids(self.tokenizer, ids))
+                rows.append(unconditional_ids(self.tokenizer, ids, plan != ""))
             else:
                 rows.append(ids)
-                for at, what, pair in self.told(ids, kind, caption, scenes[0].things):
+                for at, what, pair in self.told(plain, kind, caption, scenes[0].things):
                     names.append((number, at))
                     said.append(what)
                     pairs.append(pair)
             grids += [self.table.ids(scene) for scene in scenes]
             layouts += [self.layout(scene) for scene in scenes]
+            told = kind == "color_attr" and rows[-1] is ids
+            rivals += [self.rival(codes, cells, scene) if told else (np.zeros_like(codes), np.zeros_like(cells))
+                       for codes, cells, scene in zip(grids[-group:], layouts[-group:], scenes)]
         lengths = np.array([len(r) for r in rows])
-        ids = np.zeros((prompts, -(-lengths.max() // 32) * 32), np.int64)  # few shapes, for compiled code
+        ids = np.zeros((prompts, -(-lengths.max() // 96) * 96), np.int64)  # few shapes, for compiled code
         for i, row in enumerate(rows):
             ids[i, :len(row)] = row
         target = np.stack(grids).astype(np.int64)
@@ -110,5 +139,7 @@ class Draws:
             "target": torch.from_numpy(target[n, y, x]),
             "weight": torch.from_numpy(1 / share[n, y, x]).float(),
             "things": torch.from_numpy(np.stack(layouts)),
+            "rival": torch.from_numpy(np.stack([codes for codes, _ in rivals])[n, y, x]),
+            "rival_things": torch.from_numpy(np.stack([cells for _, cells in rivals])),
             "ratio": torch.from_numpy(ratio[n]).float(),
         }

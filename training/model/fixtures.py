@@ -14,18 +14,45 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tokenizer")]
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from data import Draws  # noqa: E402
-from folder import open_folder  # noqa: E402
+from folder import load_weights, open_folder  # noqa: E402
+from records import Records, encode  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 from scenes import KINDS  # noqa: E402
+import templates  # noqa: E402
 from templates import draw_prompt_ids, unconditional_ids  # noqa: E402
+from understanding import Sight, Understanding, attention_bias  # noqa: E402
 
 CAPTION = "a photo of a red car and a blue dog"
-WEIGHTS = ("model.safetensors", "vqvae/diffusion_pytorch_model.safetensors")
+SCENES = ROOT / "models/scenes"
 
 
 def weight_hashes() -> dict[str, str]:
-    folder = ROOT / "models/scenes"
-    return {f"sha256 {name}": hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in WEIGHTS}
+    files = sorted(SCENES.rglob("*.safetensors"))
+    return {f"sha256 {f.relative_to(SCENES)}": hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+
+
+@torch.no_grad()
+def understanding(network) -> dict:
+    """What is seen, answered and found in one picture."""
+    records = Records(5)
+    model = Understanding(network, Sight())
+    model.sight.take(load_weights())
+    rng = np.random.default_rng(12)
+    scene, _, question, answer = records.tasks.question(rng)
+    picture = torch.from_numpy(records.world.render(scene))
+    tokens = model.sight(picture[None])
+    ids = encode(records.tokenizer, templates.chat(f"<image>\n {question}"))
+    after = records.tokenizer.encode(answer, add_special_tokens=False).ids[:1]
+    whole = torch.tensor([ids + after + [records.mask] * 15])
+    found = torch.tensor([encode(records.tokenizer, templates.ground_list_text(["the dog", "the car"]))])
+    out = {"sight/picture": picture, "sight/tokens": tokens[0].contiguous()}
+    for name, row, prompt in (("answer", whole, len(ids)), ("find", found, found.shape[1])):
+        bias = attention_bias(torch.tensor([prompt]), torch.tensor([row.shape[1]]), row.shape[1])
+        asked = (row[0] == records.mask).nonzero().flatten()
+        states = model.states(model.embed(row, picture[None]), bias, asked)
+        out |= {f"{name}/ids": row.int(), f"{name}/prompt": torch.tensor([prompt]).int(), f"{name}/asked": asked.int(),
+                f"{name}/logits": states @ network.transformer.ff_out.weight.T}
+    return out
 
 
 @torch.no_grad()
@@ -69,6 +96,8 @@ def main() -> None:
         out[f"encode_{i}/ids"] = distance.argmin(1).view(16, 16).int()
         two = distance.topk(2, 1, largest=False).values
         out[f"encode_{i}/gap"] = (two[:, 1] - two[:, 0]).view(16, 16)
+    if "vision_config" in config:
+        out |= understanding(network)
     path = ROOT / "test/fixtures/scenes.safetensors"
     save_file(out, path, metadata={"caption": CAPTION, "made_by": "training/model/fixtures.py"} | weight_hashes())
     print(json.dumps({k: list(v.shape) for k, v in out.items()}), path.stat().st_size)

@@ -129,7 +129,7 @@ def main() -> None:
         for group, rate in rates:
             group["lr"] = rate * min(1.0, (step + 1) / 60) * min(1.0, (1 - progress) / options.decay + 0.01)
         b = fetch(step)
-        loss, each, layout, said, pairs = model.loss(b, options.group)
+        loss, each, parts = model.loss(b, options.group)
         grads = torch.autograd.grad(loss, parameters)
         merged = 1
         with lock:
@@ -160,7 +160,7 @@ def main() -> None:
         s = sums.setdefault("ground", [0.0, 0])
         s[0] += float(each[~thing].sum())
         s[1] += int((~thing).sum())
-        for name, value in (("layout", layout), ("said", said), ("pairs", pairs), ("norm", norm)):
+        for name, value in (*parts.items(), ("norm", norm)):
             s = sums.setdefault(name, [0.0, 0])
             s[0] += float(value)
             s[1] += 1

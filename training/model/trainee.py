@@ -11,32 +11,36 @@ from network import Network
 from tables import CODES, Factored
 
 
+def pair_rows(width):
+    """A fixed row for each class in each tint [CLASSES * TINTS, width], nothing but a product of random signs: what only
+    adds class and tint up has nothing in common with it."""
+    signs = torch.Generator(device="cpu").manual_seed(1)
+    sign = lambda *shape: (torch.randint(2, shape, generator=signs, device="cpu") * 2 - 1).float()
+    return (sign(CLASSES, 1, width) * sign(1, TINTS, width)).flatten(0, 1) / width ** 0.5
+
+
 class Things(nn.Module):
-    """A row for no thing and one for each class in each tint: class + tint + product, so that what is learned of some
-    pairs holds for the others."""
+    """A row for no thing and one for each class in each tint: class + tint + a learned map of their pair, so that what is
+    learned of some pairs holds for the others."""
 
     def __init__(self, width):
         super().__init__()
         self.none, self.classes = nn.Parameter(torch.zeros(1, width)), nn.Parameter(torch.zeros(CLASSES, 1, width))
         self.tints = nn.Parameter(torch.zeros(1, TINTS, width))
-        self.bind_class = nn.Parameter(torch.randn(CLASSES, 1, width) / width ** 0.5)
-        self.bind_tint = nn.Parameter(torch.randn(1, TINTS, width))
+        self.register_buffer("rows", pair_rows(CONFIG["d_model"]), persistent=False)
+        self.map = nn.Parameter(torch.zeros(CONFIG["d_model"], width))
 
     def forward(self):
-        return torch.cat([self.none, (self.classes + self.tints + self.bind_class * self.bind_tint).flatten(0, 1)])
+        return torch.cat([self.none, (self.classes + self.tints).flatten(0, 1) + self.rows @ self.map])
 
 
 class Pairs(nn.Module):
-    """A row for each class in each tint, nothing but a product of random signs, behind a learned map. A state that only
-    adds class and tint up cannot be read by it, and such states cannot say of two things which has which tint: what a
-    blank cell takes up of both names is a sum."""
+    """The rows of `pair_rows` behind a learned map. A state that only adds class and tint up cannot be read by it, and such
+    states cannot say of two things which has which tint: what a blank cell takes up of both names is a sum."""
 
     def __init__(self, width):
         super().__init__()
-        signs = torch.Generator(device="cpu").manual_seed(1)
-        sign = lambda *shape: (torch.randint(2, shape, generator=signs, device="cpu") * 2 - 1).float()
-        rows = (sign(CLASSES, 1, width) * sign(1, TINTS, width)).flatten(0, 1) / width ** 0.5
-        self.register_buffer("rows", rows, persistent=False)
+        self.register_buffer("rows", pair_rows(width), persistent=False)
         self.map = nn.Parameter(torch.zeros(width, width))
 
     def forward(self):
@@ -105,24 +109,36 @@ class Trainee(nn.Module):
             return net.before_head(g, b["cell"], b["corner"]), (g, middle), hidden
 
     def loss(self, b, group):
-        """-> (loss, cross-entropy of each scored position, of the layout, of what is said of each thing, of pairs)."""
+        """-> (loss, cross-entropy of each scored position, {name: its part} of the layout, of what is said of each
+        thing, of pairs, and of binding)."""
         states, hidden, words = self.states(b, group)
+        head = self.head()
+        swapped = b["rival"] > 0
+        rows = (head[b["target"][swapped]] - head[b["rival"][swapped]])
+        bound = F.softplus(-(states[swapped].float() * rows).sum(-1)).sum() / (swapped.sum() + 1)
         states = states.bfloat16() if self.bf16 else states
-        codes, each = FusedCrossEntropy.apply(states, self.head(), b["target"], b["weight"] / b["weight"].sum())
+        codes, each = FusedCrossEntropy.apply(states, head, b["target"], b["weight"] / b["weight"].sum())
         blank = (b["masked"] < 0).unflatten(1, (8, 2)).unflatten(3, (8, 2)).all(4).all(2).flatten(1)
-        layout = self.probes([table() for table in self.layout], [h[blank] for h in hidden], b["things"][blank])
+        things = [table() for table in self.layout]
+        layout = self.probes(things, [h[blank] for h in hidden], b["things"][blank])
+        two = blank & (b["rival_things"] > 0)
+        for h, w in zip(hidden, things):
+            rows = w[b["things"][two]] - w[b["rival_things"][two]]
+            bound = bound + F.softplus(-(self.normal(h[two]) * rows).sum(-1)).sum() / (two.sum() + 1)
         names = [h.flatten(0, 1)[b["name"]] for h in words]
         said = self.probes(self.said, names, b["said"])
         pairs = self.probes([table() for table in self.pairs], names, b["pair"])
-        return codes + layout + said + 0.5 * pairs, each, layout.detach() / 2, said.detach() / 2, pairs.detach() / 2
+        parts = {"layout": layout / 2, "said": said / 2, "pairs": pairs / 2, "bound": bound / 3}
+        return codes + layout + said + 0.5 * pairs + bound, each, {k: v.detach() for k, v in parts.items()}
 
     @staticmethod
-    def probes(heads, states, target):
-        total = 0
-        for h, w in zip(states, heads):
-            h = h.float()
-            total = total + F.cross_entropy(h * torch.rsqrt(h.pow(2).mean(-1, keepdim=True) + 1e-5) @ w.T, target)
-        return total
+    def normal(h):
+        h = h.float()
+        return h * torch.rsqrt(h.pow(2).mean(-1, keepdim=True) + 1e-5)
+
+    @classmethod
+    def probes(cls, heads, states, target):
+        return sum(F.cross_entropy(cls.normal(h) @ w.T, target) for h, w in zip(states, heads))
 
     @torch.no_grad()
     def start_grounds(self, batch, group):

@@ -43,6 +43,20 @@ def plan_request(caption: str, micro: str) -> str:
             "Please first think and plan the layout in LOC format.")
 
 
+def loc_text(xyxy, side: int) -> str:
+    """Four coordinates, given in pixels of a square picture (facts 3.5)."""
+    return "".join(f"<LOC_{round(1024 * c / side)}>" for c in xyxy)
+
+
+def boxed(label: str, coordinates: str) -> str:
+    return f" <box_p> {label} </box_p><LOC_BEGIN>{coordinates}<LOC_END>"
+
+
+def plan_text(things, side: int) -> str:
+    """`things`: (label, xyxy) pairs. What stands before the image tokens (facts 6.7): the plan, with its [exp]."""
+    return PLAN_LEAD + ",".join(boxed(label, loc_text(xyxy, side)) for label, xyxy in things) + EXPAND
+
+
 def grounding_one(expression: str) -> str:
     return f"\n Please locate {expression} in this image. Give bounding boxes in LOC format."
 
@@ -53,6 +67,19 @@ def grounding_dense() -> str:
 
 def objects_lead() -> str:
     return "There are following objects in the scene. "
+
+
+MASKS = "<|mdm_mask|>" * 4
+
+
+def ground_one_text(expression: str) -> str:
+    """The whole sequence, with the published apostrophe in front, which switches off the loss of a token behind `<image>`."""
+    return "'" + chat("<image>" + grounding_one(expression)) + f"<LOC_BEGIN>{MASKS}<LOC_END><|eot_id|>"
+
+
+def ground_list_text(expressions) -> str:
+    objects = ",".join(boxed(expression, MASKS) for expression in expressions)
+    return chat("<image>" + grounding_dense()) + objects_lead() + objects.lstrip() + "<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"
 
 
 def judge_request(caption: str) -> str:

@@ -1,13 +1,12 @@
 /** What PyTorch computes from the weights in models/scenes: test/fixtures/scenes.safetensors, by training/model/fixtures.py. */
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { fileSource } from "../../../core/model/byte_source.ts";
 import { Safetensors } from "../../../core/model/safetensors.ts";
 
 export const SCENES = fileURLToPath(new URL("../../../models/scenes", import.meta.url));
 const FILE = fileURLToPath(new URL("../../fixtures/scenes.safetensors", import.meta.url));
-const WEIGHTS = ["model.safetensors", "vqvae/diffusion_pytorch_model.safetensors"] as const;
 /** The command that makes the fixture. */
 export const MAKE = "cd training/model && python fixtures.py";
 
@@ -27,7 +26,7 @@ export interface SceneFixture {
 /** What the fixture is wrong about, or undefined when it is of the shipped weights. */
 export async function fixtureProblem(file = FILE, folder = SCENES): Promise<string | undefined> {
   const metadata = await readMetadata(file);
-  for (const name of WEIGHTS) {
+  for (const name of await weightFiles(folder)) {
     const shipped = createHash("sha256").update(await readFile(`${folder}/${name}`)).digest("hex");
     const recorded = metadata[`sha256 ${name}`];
     if (recorded === shipped) continue;
@@ -35,6 +34,12 @@ export async function fixtureProblem(file = FILE, folder = SCENES): Promise<stri
     return `test/fixtures/scenes.safetensors ${found} ${name}; make it again: ${MAKE}`;
   }
   return undefined;
+}
+
+/** Names of the folder's weight files, those of the VQ tokenizer last. */
+export async function weightFiles(folder = SCENES): Promise<readonly string[]> {
+  const names = await readdir(folder, { recursive: true });
+  return names.filter((name) => name.endsWith(".safetensors")).sort();
 }
 
 export async function openFixture(): Promise<SceneFixture> {

@@ -1,0 +1,123 @@
+"""Batches for everything but drawing: one task a batch, a function of (seed, step) alone."""
+import pathlib
+import sys
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "training" / part) for part in ("world", "tokenizer")]
+from config import PINPOINTS, VISION  # noqa: E402
+from scenes import Scene, World  # noqa: E402
+from tasks import Tasks  # noqa: E402
+import templates  # noqa: E402
+
+SHARES = {"answer": 0.40, "find": 0.17, "plan": 0.15, "judge": 0.28}
+SIZES = {"answer": 24, "find": 20, "plan": 24, "judge": 24}
+LOOK = (VISION["image_size"] // VISION["patch_size"] // 2) ** 2
+IMAGE_TOKENS = LOOK + LOOK + VISION["image_size"] // VISION["patch_size"] // 2  # base view, tile, newlines
+assert PINPOINTS == [[VISION["image_size"]] * 2]
+NOWHERE = "<LOC_0>" * 4
+
+
+def encode(tokenizer, text: str, image_tokens: int = IMAGE_TOKENS) -> list:
+    """Ids with -1 at picture tokens. The published quirk: behind a picture the first token is lost, if the text starts
+    with the token that begins every text (facts 3.2)."""
+    pieces = [tokenizer.encode(piece, add_special_tokens=False).ids for piece in text.split("<image>")]
+    lost = int(text.startswith("<|startoftext|>"))
+    out = pieces[0]
+    for piece in pieces[1:]:
+        out = out + [-1] * image_tokens + piece[lost:]
+    return out
+
+
+class Records:
+    def __init__(self, seed=0, failures=None):
+        """`failures`: (caption, verdict, uint8 picture) of the model's own drawings, mixed into the judge's batches."""
+        self.seed, self.failures = seed, failures or []
+        self.world = World()
+        self.tasks = Tasks(self.world)
+        self.tokenizer = Tokenizer.from_file(str(ROOT / "models/scenes/tokenizer.json"))
+        token = self.tokenizer.token_to_id
+        self.mask, self.end, self.pad = token("<|mdm_mask|>"), token("<|eot_id|>"), token("<|endoftext|>")
+
+    def answered(self, rng, task):
+        """-> (prompt ids, answer ids, picture or None)."""
+        if task == "plan":
+            _, caption, scene = self.tasks.prompted(rng)
+            micro = "" if rng.random() < 0.3 else templates.micro_string(self.world.canvas)
+            boxes = [(self.tasks.phrase(t), (t.x, t.y, t.x + t.size, t.y + t.size)) for t in scene.things]
+            text, picture = templates.chat(templates.plan_request(caption, micro)), None
+            answer = templates.plan_text(boxes, self.world.canvas)
+        elif task == "judge":
+            if self.failures and rng.random() < 0.5:
+                caption, answer, picture = self.failures[int(rng.integers(len(self.failures)))]
+            else:
+                caption, scene, answer = self.tasks.judged(rng)
+                picture = self.world.render(scene)
+            text = templates.chat("<image>" + templates.judge_request(caption))
+        else:
+            scene, _, question, answer = self.tasks.question(rng)
+            text, picture = templates.chat(f"<image>\n {question}"), self.world.render(scene)
+        return encode(self.tokenizer, text), self.tokenizer.encode(answer, add_special_tokens=False).ids, picture
+
+    def batch(self, step):
+        """-> (task, {ids [B, T] with -1 at picture tokens, prompt and whole [B] lengths, asked [K] places in B * T, target
+        [K], weight [K], pixels uint8 [B, side, side, 3] or None})."""
+        rng = np.random.default_rng([self.seed, step])
+        task = list(SHARES)[int(np.searchsorted(np.cumsum(list(SHARES.values())) - 1e-9, rng.random()))]
+        if task == "find":
+            most = int(rng.choice([1, 1, 3, 8]))  # one for a batch, so that a few long lists don't make all rows long
+            rows = [self.found(rng, most) for _ in range(SIZES[task])]
+        else:
+            length = {"plan": 96, "judge": 32, "answer": int(rng.choice([16, 16, 32, 64]))}[task]
+            rows = [self.noised(rng, *self.answered(rng, task), length) for _ in range(SIZES[task])]
+        longest = -(-max(len(row["ids"]) for row in rows) // 16) * 16
+        ids = np.full((len(rows), longest), self.pad)
+        for i, row in enumerate(rows):
+            ids[i, :len(row["ids"])] = row["ids"]
+        pixels = [row["picture"] for row in rows]
+        join = lambda key, dtype: torch.from_numpy(np.concatenate([np.asarray(row[key], dtype) for row in rows]))
+        return task, {
+            "ids": torch.from_numpy(ids),
+            "prompt": torch.tensor([row["prompt"] for row in rows]), "whole": torch.tensor([len(row["ids"]) for row in rows]),
+            "asked": torch.from_numpy(np.concatenate([i * longest + np.asarray(row["asked"]) for i, row in enumerate(rows)])),
+            "target": join("target", np.int64), "weight": join("weight", np.float32),
+            "pixels": None if pixels[0] is None else torch.from_numpy(np.stack(pixels)),
+        }
+
+    def noised(self, rng, prompt, answer, picture, length):
+        answer = answer[:length - 1] + [self.end]
+        target = np.array(answer + [self.pad] * (length - len(answer)))
+        weight = np.where(np.arange(length) < len(answer), 1.0, 0.1)
+        ratio = 1.0 if rng.random() < 0.25 else rng.random()
+        masked = rng.random(length) < ratio
+        if length > 16 and rng.random() < 0.7:  # as decoding meets it: blocks of 16, left to right
+            block = int(rng.integers(-(-len(answer) // 16)))
+            masked[:16 * block], masked[16 * (block + 1):] = False, True
+        masked[int(rng.integers(len(answer)))] = True
+        at = np.flatnonzero(masked)
+        return {"ids": prompt + np.where(masked, self.mask, target).tolist(), "prompt": len(prompt), "picture": picture,
+                "asked": len(prompt) + at, "target": target[at], "weight": weight[at]}
+
+    def found(self, rng, most):
+        """One expression or a list of them, all coordinates in one forward in which everything sees everything."""
+        scene = self.tasks.mixed(rng) if rng.random() < 0.7 else self.tasks.prompted(rng)[2]
+        wanted = self.tasks.expressions(rng, scene, most)
+        if len(wanted) == 1:
+            text = templates.ground_one_text(wanted[0][0])
+        else:
+            text = templates.ground_list_text([expression for expression, _ in wanted])
+        ids = np.array(encode(self.tokenizer, text))
+        at = np.flatnonzero(ids == self.mask)
+        boxes = "".join(templates.loc_text((t.x, t.y, t.x + t.size, t.y + t.size), self.world.canvas) if t else NOWHERE
+                        for _, t in wanted)
+        target = np.array(self.tokenizer.encode(boxes, add_special_tokens=False).ids)
+        known = np.zeros(len(at), bool)
+        if rng.random() < 0.2:  # in steps: coordinates that are fixed are context
+            known = rng.random(len(at)) < rng.random()
+            known[int(rng.integers(len(at)))] = False
+        ids[at[known]] = target[known]
+        return {"ids": ids.tolist(), "prompt": len(ids), "picture": self.world.render(scene),
+                "asked": at[~known], "target": target[~known], "weight": np.ones((~known).sum())}
