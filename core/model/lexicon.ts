@@ -78,7 +78,7 @@ export function checkPrompt(prompt: string, lexicon: Lexicon | null): string {
     });
   }
   if (lexicon === null) return prompt;
-  const normal = prompt.toLowerCase().replace(/\s+/g, " ").trim().replace(/ ?\.$/, "");
+  const normal = normalised(prompt);
   const unknown = unknownWords(normal, lexicon);
   if (unknown.length > 0) {
     throw new UnmaskError({
@@ -89,6 +89,34 @@ export function checkPrompt(prompt: string, lexicon: Lexicon | null): string {
     });
   }
   return normal;
+}
+
+/** What an edit may change beside things. */
+const GROUND_WORDS = ["ground", "background"];
+
+/**
+ * The instruction of an edit as the model is to see it. With a lexicon it is normalised as prompts are, and names a thing
+ * of the lexicon or the ground; its verbs are no matter of the lexicon.
+ *
+ * @throws UnmaskError what `checkPrompt` throws of any text; `instruction_without_object`
+ */
+export function checkInstruction(instruction: string, lexicon: Lexicon | null): string {
+  const text = checkPrompt(instruction, null);
+  if (lexicon === null) return text;
+  const normal = normalised(text);
+  const spaced = ` ${normal.replace(/[^\p{L}\p{N}]+/gu, " ")} `;
+  const names = [...lexicon.classes.flatMap(({ name, plural }) => [name, plural]), ...GROUND_WORDS];
+  if (names.some((name) => spaced.includes(` ${name} `))) return normal;
+  throw new UnmaskError({
+    code: "instruction_without_object",
+    message: "the instruction names nothing that this model knows, so there is nothing to edit",
+    fix: `name a thing, such as ${lexicon.classes.slice(0, 5).map(({ name }) => name).join(", ")}, or the ground`,
+    param: "instruction",
+  });
+}
+
+function normalised(text: string): string {
+  return text.toLowerCase().replace(/\s+/g, " ").trim().replace(/ ?\.$/, "");
 }
 
 /** Words of a normalised prompt that belong to no phrase of the lexicon, each once; the longest phrase wins. */

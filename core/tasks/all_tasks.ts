@@ -9,12 +9,13 @@ import type { Abilities } from "../model/abilities.ts";
 import type { Box, LocBox } from "../model/boxes.ts";
 import { IMAGE_ID, TOKENS } from "../model/chat_template.ts";
 import type { Model, Picture } from "../model/types.ts";
-import { answerPrompt, type AnswerState, createAnswer, settledAnswer } from "./answer.ts";
+import { answerPrompt, type AnswerState, createAnswer } from "./answer.ts";
 import type { DrawTask } from "./draw.ts";
 import { type DrawState, foldDraw } from "./draw_state.ts";
 import { createEdit, type EditDelta, editPromptIds, type EditState } from "./edit.ts";
 import { createGround, type GroundDelta, groundPromptIds, type GroundState } from "./ground.ts";
 import type { Delta, Stepper, Task } from "./task.ts";
+import { settledText } from "./text_stepper.ts";
 
 export const TASKS = ["draw", "answer", "ground", "edit"] as const;
 export type TaskName = (typeof TASKS)[number];
@@ -72,7 +73,7 @@ export function allTasks(draw: DrawTask): ThreadTasks {
         const truncated = ids.length === state.text.settings.length;
         return { text, truncated, textTokens: ids.length, ...countsOf(answerPrompt(state, model)) };
       }),
-      text: (state, model) => settledAnswer(state as AnswerState, model),
+      text: (state, model) => settledText((state as AnswerState).text, model.tokenizer),
     },
     ground: over(ground, async (state, model) => {
       const found = await ground.result(state, model);

@@ -4,9 +4,6 @@
  * @module
  */
 import { z } from "zod";
-import { TEXT_CONFIDENCES } from "../diffusion/text_blocks.ts";
-import { SCHEDULES } from "../diffusion/schedule.ts";
-import { UnmaskError } from "../errors.ts";
 import { encodeWithImages, TOKENS } from "../model/chat_template.ts";
 import { checkPrompt } from "../model/lexicon.ts";
 import { conversationText } from "../model/prompts.ts";
@@ -15,6 +12,7 @@ import { type Look, requireVision, viewsOf } from "../model/vision.ts";
 import { refuseTextLength } from "./draw_refusals.ts";
 import type { Stepper, Task } from "./task.ts";
 import { pictureInput } from "./task_input.ts";
+import { textOptions, textSettings } from "./text_options.ts";
 import { foldText, startText, textDone, textIds, type TextState, TextStepper } from "./text_stepper.ts";
 
 const turn = z.strictObject({
@@ -33,24 +31,7 @@ export const answerInput = z.strictObject({
   history: z.array(turn).max(512).optional(),
   /** @default the published system message */
   system: z.string().optional(),
-  /** Tokens of the answer, a multiple of `block`. @default {64} */
-  length: z.int().min(1).max(4096).optional(),
-  /** Tokens that are decoded together. @default {16, or `length` if that is less} */
-  block: z.int().min(1).max(4096).optional(),
-  /** Forwards a block. @default {one a token} */
-  stepsPerBlock: z.int().min(1).max(4096).optional(),
-  /** How a block's tokens spread over its steps. @default {"none"}, evenly */
-  schedule: z.enum(SCHEDULES).optional(),
-  /** Of the schedule `shift`. @default {3} */
-  shift: z.number().positive().max(100).optional(),
-  /** 0 takes the likeliest. @default {0} */
-  temperature: z.number().min(0).max(10).optional(),
-  /** What ranks the tokens of a block. @default {"probability"} */
-  confidence: z.enum(TEXT_CONFIDENCES).optional(),
-  /** 0 to 2^53 - 1. @default {0} */
-  seed: z.int().min(0).optional(),
-  /** The prompt is read once and does not see the answer. @default {true} */
-  prefixCache: z.boolean().optional(),
+  ...textOptions,
   /** Stop once an end token has nothing masked to its left; the release decodes on. @default {true} */
   earlyStop: z.boolean().optional(),
 });
@@ -100,26 +81,10 @@ export function createAnswer(): AnswerTask {
 }
 
 function start(input: AnswerInput, model: Model): AnswerState {
-  const { question, picture, pictures = [], history = [], system, length = 64 } = input;
-  const { prefixCache = true, earlyStop = true, schedule = "none", shift } = input;
-  if (shift !== undefined && schedule !== "shift") throw unused("shift", "the schedule shift");
-  if (!prefixCache && model.config.promptAttention === "prefix") {
-    throw unused("prefixCache", "a model whose prompt sees the answer");
-  }
-  const block = input.block ?? Math.min(16, length);
+  const { question, picture, pictures = [], history = [], system, earlyStop = true, ...options } = input;
   const { tokenizer, config } = model;
-  const settings = {
-    length,
-    block,
-    stepsPerBlock: input.stepsPerBlock ?? block,
-    schedule,
-    ...(shift === undefined ? {} : { shift }),
-    temperature: input.temperature ?? 0,
-    confidence: input.confidence ?? "probability",
-    seed: input.seed ?? 0,
-    ends: earlyStop ? [tokenizer.id(TOKENS.endOfTurn), config.endTokenId] : [],
-    prefixCache,
-  } as const;
+  const ends = earlyStop ? [tokenizer.id(TOKENS.endOfTurn), config.endTokenId] : [];
+  const settings = textSettings(options, { length: 64, temperature: 0, ends }, model);
   const asked = {
     role: "user",
     content: question,
@@ -134,7 +99,7 @@ function start(input: AnswerInput, model: Model): AnswerState {
     })),
     text: startText(settings, config.maskTokenId),
   };
-  refuseTextLength(answerPrompt(state, model).length, length, model);
+  refuseTextLength(answerPrompt(state, model).length, settings.length, model);
   return state;
 }
 
@@ -176,17 +141,6 @@ export function answerPrompt(state: Pick<AnswerState, "system" | "turns">, model
   return encodeWithImages(conversationText(said, system ?? undefined), model.tokenizer, tokens);
 }
 
-/** The text of the blocks that are done: a beginning of the whole answer, which no later step changes. */
-export function settledAnswer({ text: { settings, sequence } }: AnswerState, { tokenizer }: Model): string {
-  const masked = sequence.revealedAt.indexOf(0);
-  const done = masked < 0 ? settings.length : masked - masked % settings.block;
-  const ids = Uint32Array.from(sequence.ids).subarray(0, done);
-  const end = ids.findIndex((id) => settings.ends.includes(id));
-  const text = tokenizer.decode(end < 0 ? ids : ids.subarray(0, end), { skipSpecial: true });
-  // Half a character at the end may become a whole one; white space there may turn out to be the end.
-  return text.trimStart().replace(/[\s\ufffd]+$/, "");
-}
-
 function result(state: AnswerState, model: Model): AnswerResult {
   if (!textDone(state.text)) throw new RangeError("this answer is not finished");
   const ids = textIds(state.text);
@@ -196,13 +150,4 @@ function result(state: AnswerState, model: Model): AnswerResult {
     promptTokens: answerPrompt(state, model).length,
     steps: state.text.step,
   };
-}
-
-function unused(param: string, needs: string): UnmaskError {
-  return new UnmaskError({
-    code: "option_unused",
-    message: `\`${param}\` has no effect without ${needs}`,
-    fix: `leave it out, or choose ${needs}`,
-    param,
-  });
 }

@@ -57,13 +57,17 @@ export function refuseUnused(asked: DrawOptions, defaults: DrawDefaults): void {
   for (const { options, used, needs } of USES) {
     const unused = options.find((name) => asked[name] !== undefined && asked[name] !== defaults[name]);
     if (unused === undefined || used(chosen)) continue;
-    throw new UnmaskError({
-      code: "option_unused",
-      message: `\`${unused}\` has no effect without ${needs}`,
-      fix: `leave it out, or choose ${needs}`,
-      param: unused,
-    });
+    throw unusedOption(unused, needs);
   }
+}
+
+export function unusedOption(param: string, needs: string): UnmaskError {
+  return new UnmaskError({
+    code: "option_unused",
+    message: `\`${param}\` has no effect without ${needs}`,
+    fix: `leave it out, or choose ${needs}`,
+    param,
+  });
 }
 
 /** @throws {UnmaskError} `size_unsupported` */

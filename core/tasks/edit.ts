@@ -7,18 +7,18 @@
 import { z } from "zod";
 import { fixedOrder } from "../diffusion/order/order.ts";
 import { counts } from "../diffusion/schedule.ts";
-import { UnmaskError } from "../errors.ts";
 import { squareForVq } from "../image/frame.ts";
-import { positionsOfMask } from "../image/region.ts";
-import { checkPrompt } from "../model/lexicon.ts";
+import { checkInstruction, type Lexicon } from "../model/lexicon.ts";
 import type { Model, Picture } from "../model/types.ts";
 import { requireVision, viewsOf } from "../model/vision.ts";
 import { choose, DRAW_DEFAULTS, type DrawDefaults } from "./draw_defaults.ts";
 import { drawOptions } from "./draw_input.ts";
-import { refuseLength, refuseUnused } from "./draw_refusals.ts";
+import { refuseLength, refuseUnused, unusedOption } from "./draw_refusals.ts";
 import { editSetup } from "./draw_setup.ts";
 import { type DrawState, foldDraw, takeOver } from "./draw_state.ts";
 import { DrawStepper } from "./draw_stepper.ts";
+import { lockedRegion, LOCKS } from "./edit_region.ts";
+import { editPlan, planInput, planVerb } from "./plan_input.ts";
 import { maskedSequence } from "./sequence.ts";
 import type { Delta, Stepper, Task } from "./task.ts";
 import { pictureInput } from "./task_input.ts";
@@ -33,10 +33,18 @@ export const editInput = drawOptions.omit({ micro: true }).extend({
   mode: z.literal([0, 1, 2, 3]).optional(),
   /** wi; weighs the picture as `guidance` weighs the words. @default {1.4} */
   imageGuidance: z.number().min(0).max(20).optional(),
-  /** Of the picture's own size, light where it shall be edited; everything else keeps its tokens. @default everywhere */
+  /** Where things are or shall be, in pixels of the picture; it goes in front of the new picture. */
+  plan: planInput.optional(),
+  /** What a plan of boxes is about. @default {"edit"} */
+  planVerb: planVerb.optional(),
+  /** Of the picture's own size, light where it shall be edited. */
   mask: pictureInput.optional(),
-  /** A decoded plan, which goes in front of the new picture. */
-  plan: z.string().max(4000).optional(),
+  /**
+   * What bounds the edit: everything outside the mask, or outside the plan's boxes, keeps the source's tokens.
+   *
+   * @default {"mask" with a mask, else "none"}
+   */
+  lock: z.enum(LOCKS).optional(),
 });
 
 export type EditInput = z.infer<typeof editInput>;
@@ -72,14 +80,17 @@ const EDIT_DEFAULTS: DrawDefaults = { ...DRAW_DEFAULTS, guidance: 1.2, micro: ""
 const IMAGE_GUIDANCE = 1.4;
 
 /**
- * `start` throws what `checkPrompt` throws and `part_missing` (no vision tower), `prompt_too_long`,
- * `order_needs_power_of_two`, `top_k_needs_top_p`, `option_unused`.
+ * `start` throws what `checkInstruction` and `editPlan` throw and `part_missing` (no vision tower), `prompt_too_long`,
+ * `order_needs_power_of_two`, `top_k_needs_top_p`, `option_unused`, `mask_missing`, `plan_missing`,
+ * `mask_size_mismatch`, `region_empty`.
+ *
+ * @param lexicon what instructions are about; null: anything
  */
-export function createEdit(defaults: DrawDefaults = EDIT_DEFAULTS): EditTask {
+export function createEdit(lexicon: Lexicon | null = null): EditTask {
   return {
     name: "edit",
     input: editInput,
-    start: (input, model) => start(input, model, defaults),
+    start: (input, model) => start(input, model, lexicon),
     open: async (state, model) => {
       const stepper = new EditStepper(state, model);
       await stepper.prepare();
@@ -91,9 +102,11 @@ export function createEdit(defaults: DrawDefaults = EDIT_DEFAULTS): EditTask {
   };
 }
 
-function start(input: EditInput, model: Model, defaults: DrawDefaults): EditState {
-  const { instruction, picture, seed, mode = 0, imageGuidance = IMAGE_GUIDANCE, plan = null, mask, ...asked } = input;
+function start(input: EditInput, model: Model, lexicon: Lexicon | null): EditState {
+  const { instruction, picture, seed, mode = 0, imageGuidance = IMAGE_GUIDANCE, ...more } = input;
+  const { plan: given, planVerb, mask, lock, ...asked } = more;
   const { guidanceInterval, ...others } = asked;
+  const defaults = EDIT_DEFAULTS;
   // An interval bounds either guidance.
   refuseUnused(
     imageGuidance > 0 || guidanceInterval === undefined ? others : { ...others, guidanceInterval },
@@ -103,10 +116,11 @@ function start(input: EditInput, model: Model, defaults: DrawDefaults): EditStat
   const chosen = choose(defaults, asked);
   fixedOrder(chosen.order, grid, seed);
   const list = counts(grid * grid, chosen.steps, chosen.schedule, chosen.shift);
-  const settings = { ...chosen, prompt: checkPrompt(instruction, null), seed, steps: list.length };
+  const settings = { ...chosen, prompt: checkInstruction(instruction, lexicon), seed, steps: list.length };
   const draw = { settings, step: 0, counts: list, sequence: maskedSequence("vq", grid * grid, vqMaskId) };
-  const region = mask === undefined ? null : regionOf(mask, picture, model);
-  const state: EditState = { picture, mode, imageGuidance, plan, region, source: null, draw };
+  const plan = planOf(given, planVerb, picture, model, lexicon);
+  const region = lockedRegion({ lock, mask, plan, picture }, model);
+  const state: EditState = { picture, mode, imageGuidance, plan: plan?.text ?? null, region, source: null, draw };
   const { order } = viewsOf(requireVision(model.config), picture, "tiles");
   // Lengths need no pixels yet.
   const { rows, suffix } = setUp(
@@ -120,25 +134,16 @@ function start(input: EditInput, model: Model, defaults: DrawDefaults): EditStat
   return state;
 }
 
-/** Positions under a light pixel. @throws {UnmaskError} `mask_size_mismatch`, `region_empty` */
-function regionOf(mask: Picture, { width, height }: Picture, { config }: Model): Uint32Array {
-  if (mask.width !== width || mask.height !== height) {
-    throw new UnmaskError({
-      code: "mask_size_mismatch",
-      message: `the mask has ${mask.width} x ${mask.height} pixels and the picture ${width} x ${height}`,
-      fix: "send a mask of the picture's own size",
-      param: "mask",
-    });
-  }
-  const { grid, nativeResolution } = config;
-  const region = positionsOfMask(squareForVq(mask, nativeResolution), grid, nativeResolution / grid);
-  if (region.length > 0) return region;
-  throw new UnmaskError({
-    code: "region_empty",
-    message: "the mask leaves nothing to edit",
-    fix: "make it transparent where the picture shall be edited, or leave it out",
-    param: "mask",
-  });
+function planOf(
+  plan: EditInput["plan"],
+  verb: EditInput["planVerb"],
+  picture: Picture,
+  { config: { locTokens } }: Model,
+  lexicon: Lexicon | null,
+) {
+  if (plan !== undefined) return editPlan(plan, verb, { canvas: picture, locTokens, lexicon });
+  if (verb === undefined) return undefined;
+  throw unusedOption("planVerb", "a plan");
 }
 
 /** The prompt as it was tokenized, `IMAGE_ID` where the tower's tokens stand. */

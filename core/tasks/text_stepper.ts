@@ -5,7 +5,7 @@
  */
 import type { Draws } from "../diffusion/draws.ts";
 import { finishedAt, type TextConfidence, type TextPlan, textSteps } from "../diffusion/text_blocks.ts";
-import type { TextCache, TextInput, Understanding } from "../model/types.ts";
+import type { TextCache, TextInput, Tokenizer, Understanding } from "../model/types.ts";
 import { maskedSequence, reveal } from "./sequence.ts";
 import type { Delta, Sequence, Stepper } from "./task.ts";
 import { type OnTextCandidates, type TextRevealer, textRevealerFor } from "./text_revealer.ts";
@@ -130,4 +130,19 @@ export class TextStepper implements Stepper {
 export function textIds({ settings, sequence }: TextState): Uint32Array {
   const end = finishedAt(sequence.ids, sequence.maskId, new Set(settings.ends));
   return Uint32Array.from(sequence.ids).subarray(0, end);
+}
+
+/** Tokens of the blocks that are done. */
+export function settledTokens({ settings: { block }, sequence: { revealedAt } }: TextState): number {
+  const masked = revealedAt.indexOf(0);
+  return masked < 0 ? revealedAt.length : masked - masked % block;
+}
+
+/** The text of the blocks that are done: a beginning of the whole text, which no later step changes. */
+export function settledText(state: TextState, tokenizer: Tokenizer): string {
+  const ids = Uint32Array.from(state.sequence.ids).subarray(0, settledTokens(state));
+  const end = ids.findIndex((id) => state.settings.ends.includes(id));
+  const text = tokenizer.decode(end < 0 ? ids : ids.subarray(0, end), { skipSpecial: true });
+  // Half a character at the end may become a whole one; white space there may turn out to be the end.
+  return text.trimStart().replace(/[\s\ufffd]+$/, "");
 }

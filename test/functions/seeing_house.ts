@@ -8,22 +8,21 @@ import type { EncodeOutput, StepEngine } from "../../core/runs/step_engine.ts";
 import { allTasks, refuseTask, type TaskName, TASKS } from "../../core/tasks/all_tasks.ts";
 import { createDraw } from "../../core/tasks/draw.ts";
 import { unpackPictures } from "../../core/tasks/input_pictures.ts";
-import { seeingModel } from "../core/tasks/seeing_model.ts";
+import { type Saying, seeingModel } from "../core/tasks/seeing_model.ts";
 import { houseOf, type TestHouse } from "./house_of.ts";
 
-export interface SeeingOptions {
+export interface SeeingOptions extends Saying {
   /** What the model was trained for. @default everything */
   readonly able?: readonly TaskName[];
   readonly admission?: AdmissionOptions;
-  readonly says?: Readonly<Record<number, number>>;
 }
 
 /** The bytes of the pixels alone. */
 const encode: EncodeOutput = ({ data }) => Promise.resolve(data.slice());
 
 /** @param stepMilliseconds how long each step takes */
-export function seeingEngine(stepMilliseconds = 0, { able = TASKS, says }: SeeingOptions = {}): StepEngine {
-  const model = seeingModel(says);
+export function seeingEngine(stepMilliseconds = 0, { able = TASKS, ...saying }: SeeingOptions = {}): StepEngine {
+  const model = seeingModel(saying);
   const tasks = allTasks(createDraw());
   const of = (task: string) => tasks[refuseTask(task, able, "table")];
   return {

@@ -4,14 +4,15 @@
  * @module
  */
 import { z } from "zod";
-import { TEXT_CONFIDENCES, textSteps } from "../../diffusion/text_blocks.ts";
-import { SCHEDULES } from "../../diffusion/schedule.ts";
+import { textSteps } from "../../diffusion/text_blocks.ts";
 import { type AnswerInput, answerInput, type AnswerState, createAnswer } from "../../tasks/answer.ts";
-import { decodeSequence, encodeSequence, unreadableState } from "../../tasks/sequence.ts";
+import { settledTokens } from "../../tasks/text_stepper.ts";
+import { encodeSequence } from "../../tasks/sequence.ts";
 import { parseInput } from "../../tasks/task_input.ts";
 import type { Picture } from "../../model/types.ts";
 import type { Kind } from "./kind.ts";
 import { DETACHED, pack, partAt, pictureFrom, sizeOf, sizeSchema, unpack } from "./packed.ts";
+import { textFrom, textSettingsSchema } from "./text_state.ts";
 
 const count = z.int().min(0);
 
@@ -22,18 +23,7 @@ const headSchema = z.object({
     content: z.string(),
     pictures: z.array(sizeSchema),
   })),
-  settings: z.object({
-    length: count,
-    block: count,
-    stepsPerBlock: count,
-    schedule: z.enum(SCHEDULES),
-    shift: z.number().exactOptional(),
-    temperature: z.number(),
-    confidence: z.enum(TEXT_CONFIDENCES),
-    seed: count,
-    ends: z.array(count),
-    prefixCache: z.boolean(),
-  }),
+  settings: textSettingsSchema,
   step: count,
 });
 
@@ -51,10 +41,7 @@ export const answerKind: Kind<AnswerInput, AnswerState> = {
   files: ["picture", "pictures"],
   detach: (state) => withPictures(state, (_, pictures) => pictures.map(() => DETACHED)),
   attach: (state, fresh) => withPictures(state, (turn) => fresh.turns[turn]?.pictures ?? []),
-  settled: ({ text: { settings: { block }, sequence: { revealedAt } } }) => {
-    const masked = revealedAt.indexOf(0);
-    return masked < 0 ? revealedAt.length : masked - masked % block;
-  },
+  settled: ({ text }) => settledTokens(text),
   fold: task.fold,
   done: task.done,
   progress: ({ text }) => ({ step: text.step, steps: textSteps(text.settings).length }),
@@ -70,12 +57,11 @@ function withPictures(
 function decode(bytes: Uint8Array): AnswerState {
   const { head, parts } = unpack(bytes, headSchema);
   const { system, settings, step } = head;
-  const sequence = decodeSequence(partAt(parts, 0));
-  if (sequence.ids.length !== settings.length) throw unreadableState("its answer has another length");
+  const text = textFrom(settings, step, partAt(parts, 0));
   let part = 1;
   const turns = head.turns.map((turn) => ({
     ...turn,
     pictures: turn.pictures.map((size) => pictureFrom(size, partAt(parts, part++))),
   }));
-  return { system, turns, text: { settings, step, sequence } };
+  return { system, turns, text };
 }

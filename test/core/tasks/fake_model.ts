@@ -60,9 +60,11 @@ function hash(values: Iterable<number>): number {
   return h >>> 0;
 }
 
+/** One for all: it holds no state, and takes far longer to make than a model of a table. */
+const tokenizer = createTokenizer(read("models/scenes/tokenizer.json"), read("models/scenes/tokenizer_config.json"));
+
 export function fakeModel(): FakeModel {
   const config = fakeConfig();
-  const tokenizer = createTokenizer(read("models/scenes/tokenizer.json"), read("models/scenes/tokenizer_config.json"));
   const calls: Call[] = [];
   const caches = new Map<PromptCache, readonly number[]>();
   const words = new Uint32Array(4);

@@ -22,9 +22,29 @@ function hash(values: Iterable<number>, seed = 2166136261): number {
   return h >>> 0;
 }
 
-/** @param says the token that is likeliest at each place of an answer, if any; others by hash */
-export function seeingModel(says: Readonly<Record<number, number>> = {}): SeeingModel {
+/** The token that is likeliest at a place of an answer. */
+export type Tokens = Readonly<Record<number, number>>;
+
+/** Texts by a piece of the prompt that they answer, an end token behind each. */
+export type Texts = readonly (readonly [prompt: string, text: string])[];
+
+export interface Saying {
+  /** What it says; where it is told nothing, by hash. A list: the first whose piece is in the prompt. */
+  readonly says?: Tokens | Texts;
+  /** LOC numbers that it finds, by mask; others by hash. */
+  readonly finds?: Readonly<Record<number, number>>;
+}
+
+export function seeingModel({ says = {}, finds = {} }: Saying = {}): SeeingModel {
   const base = fakeModel();
+  const { tokenizer } = base;
+  const vocabulary = Array.isArray(says) ? tokenizer.vocabularySize : VOCABULARY;
+  const said = (prompt: Int32Array): Tokens => {
+    if (!Array.isArray(says)) return says as Tokens;
+    const asked = tokenizer.decode(prompt.filter((id) => id >= 0));
+    const [, text] = (says as Texts).find(([piece]) => asked.includes(piece)) ?? [];
+    return { ...(text === undefined ? [] : tokenizer.encode(`${text}<|eot_id|>`)) };
+  };
   // One pooled cell a view, so that a picture is a handful of tokens.
   const vision = visionConfig(visionSchema.parse({ image_size: 28, hidden_size: 8, num_attention_heads: 2 }), -2);
   const config = { ...base.config, vision, locTokens: 65 };
@@ -35,7 +55,7 @@ export function seeingModel(says: Readonly<Record<number, number>> = {}): Seeing
       (_, i) => hash([i % width, asked[Math.floor(i / width)] ?? 0], seed) / 2 ** 32,
     );
   const seedOf = ({ ids, features }: TextInput, past = 0) => hash([past, ...ids, ...features ?? []]);
-  const lengths = new Map<TextCache, number>();
+  const prompts = new Map<TextCache, { readonly seed: number; readonly tokens: Tokens }>();
   const model: Model = {
     ...base,
     config,
@@ -59,23 +79,26 @@ export function seeingModel(says: Readonly<Record<number, number>> = {}): Seeing
       },
       read(input) {
         asked.push("read");
-        const cache: TextCache = { length: input.ids.length, release: () => lengths.delete(cache) };
-        lengths.set(cache, seedOf(input));
+        const cache: TextCache = { length: input.ids.length, release: () => prompts.delete(cache) };
+        prompts.set(cache, { seed: seedOf(input), tokens: said(input.ids) });
         return Promise.resolve(cache);
       },
       words(cache, input, places) {
         asked.push(cache === undefined ? "words" : "words cached");
-        const logits = numbers(places, VOCABULARY, seedOf(input, cache === undefined ? 0 : lengths.get(cache)));
+        const { seed = 0, tokens = said(input.ids) } = cache === undefined ? {} : prompts.get(cache) ?? {};
+        const logits = numbers(places, vocabulary, seedOf(input, seed));
         places.forEach((place, i) => {
-          logits[i * VOCABULARY + config.maskTokenId] = -Infinity;
-          const said = says[place];
-          if (said !== undefined) logits[i * VOCABULARY + said] = 20;
+          logits[i * vocabulary + config.maskTokenId] = -Infinity;
+          const token = tokens[place];
+          if (token !== undefined) logits[i * vocabulary + token] = 20;
         });
         return Promise.resolve(logits);
       },
       locations(_cache, input, places) {
         asked.push(`locations ${places.length}`);
-        return Promise.resolve(numbers(places, config.locTokens, seedOf(input)));
+        const logits = numbers(places, config.locTokens, seedOf(input));
+        for (const [mask, loc] of Object.entries(finds)) logits[Number(mask) * config.locTokens + loc] = 20;
+        return Promise.resolve(logits);
       },
       close: () => Promise.resolve(),
     },

@@ -77,10 +77,10 @@ describe("answer", () => {
 
   test("an end token with nothing masked before it ends the answer, unless the release's way is asked for", async () => {
     const end = seeingModel().config.endTokenId;
-    const { ids, steps } = await runHere(answer, { ...question, temperature: 0 }, seeingModel({ 1: end }));
+    const { ids, steps } = await runHere(answer, { ...question, temperature: 0 }, seeingModel({ says: { 1: end } }));
     expect(ids.length).toBe(1);
     expect(steps).toBeLessThan(12);
-    expect(await runHere(answer, { ...question, earlyStop: false }, seeingModel({ 1: end }))).toMatchObject({
+    expect(await runHere(answer, { ...question, earlyStop: false }, seeingModel({ says: { 1: end } }))).toMatchObject({
       steps: 12,
     });
   });
@@ -163,7 +163,8 @@ describe("edit", () => {
       { ...change, guidance: 3 },
       { ...change, imageGuidance: 0.2 },
       { ...change, picture: picture(30, 40) },
-      { ...change, plan: "Sure I should consider" },
+      { ...change, plan: [{ label: "dog", xyxy: [0, 0, 20, 20] }] },
+      { ...change, plan: [{ label: "dog", xyxy: [0, 0, 20, 20] }], planVerb: "removing" },
     ];
     const drawn = new Set<string>();
     for (const input of [change, ...others]) drawn.add((await runHere(edit, input, seeingModel())).ids.join());

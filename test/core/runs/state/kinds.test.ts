@@ -8,6 +8,7 @@ import { drawKind } from "../../../../core/runs/state/draw_kind.ts";
 import { editKind } from "../../../../core/runs/state/edit_kind.ts";
 import { groundKind } from "../../../../core/runs/state/ground_kind.ts";
 import { type Kind, pictureOf } from "../../../../core/runs/state/kind.ts";
+import { planKind } from "../../../../core/runs/state/plan_kind.ts";
 import { refineKind } from "../../../../core/runs/state/refine_kind.ts";
 import type { Model } from "../../../../core/model/types.ts";
 import { createAnswer } from "../../../../core/tasks/answer.ts";
@@ -15,6 +16,7 @@ import { createDraw } from "../../../../core/tasks/draw.ts";
 import type { DrawState } from "../../../../core/tasks/draw_state.ts";
 import { createEdit, type EditState } from "../../../../core/tasks/edit.ts";
 import { createGround } from "../../../../core/tasks/ground.ts";
+import { createPlan } from "../../../../core/tasks/plan.ts";
 import { createRefine } from "../../../../core/tasks/refine.ts";
 import { cutBack } from "../../../../core/tasks/sequence.ts";
 import type { Task } from "../../../../core/tasks/task.ts";
@@ -117,9 +119,27 @@ describe("every k", () => {
 
   test.each([0, 3] as const)("edit, mode %i: behind the encoding", async (mode) => {
     const task = createEdit();
-    const input = { instruction: "make it red", picture: picture(), seed: 3, steps: 7, mode, plan: "Sure" };
+    const plan = [{ label: "dog", xyxy: [0, 0, 20, 20] as [number, number, number, number] }];
+    const input = {
+      instruction: "make it red",
+      picture: picture(),
+      seed: 3,
+      steps: 7,
+      mode,
+      plan,
+      lock: "plan",
+    } as const;
     const states = await holds(editKind, task, task.start(input, seeingModel()), () => [1]);
     expect(states.map(({ source }) => source !== null)).toEqual([false, ...Array(8).fill(true)]);
+  });
+
+  test.each([
+    ["a drawing", { prompt: "a dog", temperature: 0.8, seed: 5 }],
+    ["an edit", { instruction: "remove the dog", picture: picture(), micro: undefined }],
+  ])("plan of %s", async (_, input) => {
+    const task = createPlan();
+    const start = task.start({ length: 12, block: 4, ...input }, seeingModel());
+    expect(await holds(planKind, task, start, none)).toHaveLength(13);
   });
 
   test("refine: each round", async () => {
@@ -167,6 +187,10 @@ describe("bytes that are no state", () => {
   const kinds: readonly [Kind, unknown][] = [
     [answerKind as Kind, createAnswer().start({ question: "why", picture: picture(), length: 4 }, seeingModel())],
     [groundKind as Kind, createGround().start({ picture: picture(), expressions: ["a dog"] }, seeingModel())],
+    [
+      planKind as Kind,
+      createPlan().start({ instruction: "no", picture: picture(), length: 4 }, seeingModel()),
+    ],
     [editKind as Kind, createEdit().start({ instruction: "no", picture: picture(), seed: 1, steps: 2 }, seeingModel())],
   ];
   test.each(kinds)("are refused with a code, wherever they are cut", (kind, state) => {
