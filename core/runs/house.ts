@@ -11,6 +11,7 @@ import type { RemoteInference } from "../tasks/remote.ts";
 import { Admission, type AdmissionOptions } from "./admission.ts";
 import { ApiKeys } from "./api_keys.ts";
 import { Ledger, type LedgerOptions } from "./ledger.ts";
+import { cardOf, writeCard } from "./model_card.ts";
 import { workPreviews } from "./preview_jobs.ts";
 import { Links } from "./links.ts";
 import { Retention } from "./retention.ts";
@@ -97,6 +98,9 @@ export async function openHouse(options: HouseOptions): Promise<House> {
       ...(observe === undefined ? {} : { observe }),
     });
     const engine = await threadEngine(inference.info, steps, modelFolder);
+    // For fronts, which are elsewhere.
+    const { model, tasks } = inference.info;
+    if (store.info.shared) await writeCard(store, await cardOf(modelFolder, model, tasks));
     const worker = new Worker({ ledger, engine, kinds: KINDS, encode, ...rest });
     const links = await Links.of(store);
     const gate = new Admission(store, admission);

@@ -25,6 +25,8 @@ export const keys = {
   idempotency: (owner: string, key: string): Key => ["idempotency", owner, key],
   /** Measured speed of a task under a fingerprint. */
   rate: (task: string): Key => ["rate", task],
+  /** What workers say of their model; see model_card.ts. */
+  modelCard: ["model_card"] as Key,
   /** Pictures that wait for an input to name them. */
   upload: (owner: string, id: string): Key => ["upload", owner, id],
   uploadsOf: (owner: string): Key => ["upload", owner],

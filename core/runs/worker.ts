@@ -55,8 +55,8 @@ export class Worker {
   /** When the engine's call at work began; undefined: it is idle. */
   #busySince: number | undefined;
   #killed = false;
-  /** When the measured speed was last written down. */
-  #paceSaved = Number.NEGATIVE_INFINITY;
+  /** When the measured speed of a task was last written down. */
+  readonly #paceSaved = new Map<string, number>();
   #loops: Promise<unknown> | undefined;
   #heart: ReturnType<typeof setInterval> | undefined;
 
@@ -287,8 +287,8 @@ export class Worker {
     const { task } = run.record;
     const step_ms = this.#pace.perStep(task);
     const now = performance.now();
-    if (step_ms === undefined || now - this.#paceSaved < PACE_INTERVAL) return;
-    this.#paceSaved = now;
+    if (step_ms === undefined || now - (this.#paceSaved.get(task) ?? -Infinity) < PACE_INTERVAL) return;
+    this.#paceSaved.set(task, now);
     const value = { fingerprint: this.#options.engine.fingerprint, step_ms, tail_ms: this.#pace.tailOf(task) };
     await this.#options.ledger.store.commit({ sets: [{ key: keys.rate(task), value }] }).catch(() => {});
   }

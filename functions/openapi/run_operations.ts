@@ -44,7 +44,15 @@ export const runListSchema = z.object({
   data: z.array(runSchema),
   cursor: z.string().nullable(),
 });
-export const estimateSchema = z.object({ steps: step, tokens: step, seconds: z.number().nullable() });
+export const estimateSchema = z.object({
+  /** Null where no worker has told of its model yet. */
+  steps: step.nullable(),
+  tokens: step.nullable(),
+  /** Null where nothing was measured yet. */
+  seconds: z.number().nullable(),
+  /** Why something is null. */
+  reason: z.string().optional(),
+});
 export const timelineSchema = z.object({ side: z.number(), step, revealed_at: z.array(step) });
 export const deliveriesSchema = z.object({
   object: z.literal("list"),

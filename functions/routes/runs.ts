@@ -59,7 +59,7 @@ export function runsRoutes(opening: Promise<RunsDoor>, limits: Limits): Hono<Env
 
   on("post", "/v1/runs/estimate", async (context, door) => {
     const { task, input } = parseRequest(createSchema, await readJson(context.req.raw, bodies));
-    return context.json(await estimate(door.runs, engineOf(door), task, input), 200, NO_STORE);
+    return context.json(await estimate(door.runs, door.engine, task, input), 200, NO_STORE);
   });
   on("post", "/v1/runs", async (context, door) => {
     const prefer = preference(context.req.header("prefer"));
@@ -182,16 +182,6 @@ async function regionOf(request: RedrawRequest, { decode, imageSize }: RunsDoor,
       cause,
     });
   }
-}
-
-function engineOf({ engine }: RunsDoor): StepEngine {
-  if (engine !== null) return engine;
-  throw new UnmaskError({
-    code: "no_engine",
-    message: "this server computes nothing itself",
-    fix: "ask a server that has a model",
-    status: 501,
-  });
 }
 
 /** @throws {UnmaskError} `limit_out_of_range` */

@@ -44,6 +44,7 @@ export const answerKind: Kind<AnswerInput, AnswerState> = {
   settled: ({ text }) => settledTokens(text),
   fold: task.fold,
   done: task.done,
+  tokens: ({ text }) => text.settings.length,
   progress: ({ text }) => ({ step: text.step, steps: textSteps(text.settings).length }),
 };
 

@@ -37,6 +37,7 @@ export const drawKind: Kind<DrawInput, DrawState> = {
   fold: foldDraw,
   done: (state) => state.counts.length === 0,
   progress: ({ step, counts }) => ({ step, steps: step + counts.length }),
+  tokens: ({ sequence }) => sequence.ids.length,
   picture,
 };
 

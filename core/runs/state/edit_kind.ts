@@ -65,6 +65,7 @@ export const editKind: Kind<EditInput, EditState> = {
   fold: (state, delta) => task.fold(state, delta as EditDelta),
   done: task.done,
   progress: ({ draw }) => drawKind.progress(draw),
+  tokens: ({ draw }) => drawKind.tokens(draw),
   picture,
 };
 

@@ -43,4 +43,6 @@ export const groundKind: Kind<GroundInput, GroundState> = {
   fold: (state, delta) => task.fold(state, delta as GroundDelta),
   done: task.done,
   progress: ({ step, steps }) => ({ step, steps }),
+  // A box has four coordinates.
+  tokens: ({ expressions }) => 4 * expressions.length,
 };

@@ -25,6 +25,8 @@ export interface Kind<Input = unknown, State = unknown> {
   fold(state: State, delta: Delta): State;
   done(state: State): boolean;
   progress(state: State): Progress;
+  /** Those that a whole run of it reveals. */
+  tokens(state: State): number;
   /** Names of input fields that hold pictures, at any depth; see input_files.ts. */
   readonly files?: readonly string[];
   /** The task has no chance in it: its input takes no seed. */

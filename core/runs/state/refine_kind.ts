@@ -29,5 +29,6 @@ export const refineKind: Kind<RefineInput, RefineState> = {
   fold: task.fold,
   done: task.done,
   // A round that has not begun is one more step.
+  tokens: ({ draw }) => draw.sequence.ids.length,
   progress: ({ draw, rounds }) => ({ step: draw.step, steps: draw.step + draw.counts.length + rounds }),
 };
