@@ -102,7 +102,7 @@ describe("eval t2i", () => {
 
   it.each([
     ["no task", [], "task_unknown"],
-    ["another task", ["answer"], "task_unknown"],
+    ["another task", ["sing"], "task_unknown"],
     ["unequal shares", ["t2i", "--n", "7"], "n_not_in_shares"],
     ["seen prompts without end", ["t2i", "--seen"], "n_missing"],
     ["no pictures", ["t2i", "--seeds", "0"], "seeds_out_of_range"],
