@@ -23,6 +23,8 @@ export interface ActiveRunParts {
   readonly queue: Queue;
   readonly engine: StepEngine;
   readonly encode: EncodeOutput;
+  /** Ms between two snapshots. */
+  readonly spacing: number;
 }
 
 /** Measured, in ms; undefined: not yet. */
@@ -102,8 +104,8 @@ export class ActiveRun {
     }
     if (this.kind.done(this.#state)) return "result";
     await this.#keepBudget(pace);
-    // Beside the step, so that the loop waits for no store; the watch of the worker may be slower.
-    void this.#readControl();
+    // Beside the step, so that the loop waits for no store. A watch of a store of this process alone is never late.
+    if (this.#parts.ledger.store.info.shared) void this.#readControl();
     this.#steps ??= await this.#parts.engine.open(this.record.task, this.#state);
     const delta = await this.#steps.step();
     if (delta === null) throw new Error("the stepper ended before its state");
@@ -166,7 +168,10 @@ export class ActiveRun {
         status: 409,
       });
     }
-    const stored = await readState(ledger.store, keys.state(record.owner, record.id), record.owner, record.id);
+    // Nobody has written a state before the first claim.
+    const stored = record.claims === 1
+      ? null
+      : await readState(ledger.store, keys.state(record.owner, record.id), record.owner, record.id);
     const state = stored === null ? await this.#first() : await this.#resumed(stored);
     if (known.at(-1) !== engine.fingerprint) {
       this.#fenced.amend({ fingerprints: [...known, engine.fingerprint], exact });
@@ -236,13 +241,15 @@ export class ActiveRun {
   /** The picture; the engine's last call for this run. */
   async result(): Promise<StepResult> {
     const result = await this.#parts.engine.result(this.record.task, this.#state);
-    await this.close();
+    // Nothing that follows asks the engine again.
+    void this.close();
     return result;
   }
 
   /** Saves the result and ends the run, unless a cancel came first. */
   async finish(result: StepResult): Promise<void> {
     const { encode, ledger } = this.#parts;
+    this.#fenced.rest();
     const { bytes, media } = await fileOf(result, this.record.encoding, encode);
     await this.#fenced.settled();
     if (this.lost) return;

@@ -24,13 +24,9 @@ export interface FencedRunParts {
   readonly queue: Queue;
   /** Asked at each write, so that the newest is what is written. */
   readonly present: () => Present;
+  /** Ms between the starts of two snapshots behind the loop. */
+  readonly spacing: number;
 }
-
-/**
- * Ms between the starts of two snapshots behind the loop. A commit to a file takes the loop's own thread for most of a
- * millisecond; a worker that dies loses at most this much work, and steps that take longer are all kept.
- */
-const SNAPSHOT_SPACING = 100;
 
 export class FencedRun {
   readonly #parts: FencedRunParts;
@@ -77,7 +73,7 @@ export class FencedRun {
   saveBehind(): void {
     if (this.#saveQueued) return;
     this.#saveQueued = true;
-    const wait = this.#savedAt + SNAPSHOT_SPACING - performance.now();
+    const wait = this.#savedAt + this.#parts.spacing - performance.now();
     if (wait <= 0) return this.#saveNext();
     this.#timer = setTimeout(() => this.#saveNext(), wait);
   }
@@ -87,6 +83,11 @@ export class FencedRun {
       this.#saveQueued = false;
       return this.#snapshot();
     });
+  }
+
+  /** The end of the run is near: what is not saved yet is part of its last commit. */
+  rest(): void {
+    clearTimeout(this.#timer);
   }
 
   /** The newest state, durable when this settles. */

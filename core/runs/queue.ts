@@ -42,6 +42,8 @@ export interface Claim extends Held {
   readonly control: Control;
   /** The run was another worker's, whose lease stood still. */
   readonly reclaimed: boolean;
+  /** Others were waiting beside it when it was taken. */
+  readonly more: boolean;
 }
 
 export interface QueueOptions {
@@ -93,7 +95,7 @@ export class Queue {
         if (claim === "met another") this.#spread = Math.min(PAGE, 2 * this.#spread);
         if (claim === null || claim === "met another") continue;
         this.#spread = Math.max(1, this.#spread - 1);
-        return claim;
+        return { ...claim, more: due.length > 0 || next !== null };
       }
       if (next === null) return null;
       cursor = next;
@@ -193,7 +195,7 @@ export class Queue {
     if (landed === null) return "met another";
     // One commit wrote both, so they have its version: also where its answer was lost and the record was read again.
     const entry: Entry<Lease> = { key: keys.lease(id), value: lease, version: landed, expires_at: null };
-    return { record: after, version: landed, lease: entry, control, reclaimed };
+    return { record: after, version: landed, lease: entry, control, reclaimed, more: false };
   }
 
   /** Gives a leased run back. With a reason other than a stop, `wait` ms pass before anybody takes it. */

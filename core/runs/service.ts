@@ -266,17 +266,27 @@ export class Runs {
 
   /** The newest durable state's bytes; null before the first step. */
   async state(owner: string, id: string): Promise<Uint8Array | null> {
-    await heldBy(this.ledger, owner, id);
+    return await this.stateOf(await this.get(owner, id));
+  }
+
+  /** {@linkcode state} of a run whose record is at hand. */
+  async stateOf({ owner, id }: RunRecord): Promise<Uint8Array | null> {
     return await readState(this.ledger.store, keys.state(owner, id), owner, id);
   }
 
   /** @throws `run_not_finished` (409), `run_not_found` */
   async result(owner: string, id: string): Promise<{ readonly record: RunRecord; readonly bytes: Uint8Array }> {
-    const { record } = await heldBy(this.ledger, owner, id);
+    const record = await this.get(owner, id);
+    return { record, bytes: await this.resultOf(record) };
+  }
+
+  /** {@linkcode result} of a run whose last record is at hand: its file's bytes. @throws `run_not_finished` (409) */
+  async resultOf(record: RunRecord): Promise<Uint8Array> {
+    const { owner, id } = record;
     const blob = record.state === "succeeded"
       ? await readBlob(this.ledger.store, { owner, run: id, name: RESULT })
       : null;
-    if (blob !== null) return { record, bytes: blob.bytes };
+    if (blob !== null) return blob.bytes;
     const over = isTerminal(record.state);
     throw new UnmaskError({
       code: over ? "run_without_result" : "run_not_finished",

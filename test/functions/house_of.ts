@@ -35,7 +35,7 @@ export interface TestHouseParts {
 export async function houseOf({ engine, kinds, encode, model, admission }: TestHouseParts): Promise<TestHouse> {
   const store = await openMemory();
   const ledger = new Ledger(store);
-  const worker = new Worker({ ledger, engine, kinds, encode, poll: 20 });
+  const worker = new Worker({ ledger, engine, kinds, encode, poll: 20, spacing: 50 });
   const gate = new Admission(store, admission);
   const runs = new Runs({
     ledger,

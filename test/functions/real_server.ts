@@ -51,7 +51,7 @@ export async function realServer(options: RealServerOptions = {}): Promise<RealS
     ...(observe === undefined ? {} : { observe }),
   });
   const engine = tableEngine({ stepMilliseconds });
-  const worker = new Worker({ ledger, engine, kinds: [drawKind], encode: plainFile, poll: 30, slots });
+  const worker = new Worker({ ledger, engine, kinds: [drawKind], encode: plainFile, poll: 30, slots, spacing: 50 });
   const runs = new Runs({
     ledger,
     kinds: [drawKind],

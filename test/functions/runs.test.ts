@@ -24,7 +24,7 @@ beforeEach(async () => {
   closing = new AbortController();
   engine = tableEngine({ stepMilliseconds: 20 });
   const ledger = new Ledger(store);
-  worker = new Worker({ ledger, engine, kinds: [drawKind], encode: plainFile, poll: 30 });
+  worker = new Worker({ ledger, engine, kinds: [drawKind], encode: plainFile, poll: 30, spacing: 50 });
   const runs = new Runs({
     ledger,
     kinds: [drawKind],

@@ -83,8 +83,7 @@ export async function stageBlob(store: Store, key: BlobKey, bytes: Uint8Array, t
       status: 413,
     });
   }
-  const sha256 = await hash(bytes);
-  const before = await store.get<BlobHead>(headKey(key));
+  const [sha256, before] = await Promise.all([hash(bytes), store.get<BlobHead>(headKey(key))]);
   const inline = bytes.length <= INLINE_BYTES;
   const parts = inline ? 0 : Math.ceil(bytes.length / PART_BYTES);
   const upload = inline ? null : crypto.randomUUID();

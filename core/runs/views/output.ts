@@ -12,7 +12,7 @@ export type Json = z.core.util.JSONType;
 /** Null while there is none. */
 export async function outputOf(runs: Runs, record: RunRecord): Promise<Json> {
   if (record.state !== "succeeded" || record.output === null) return null;
-  const { bytes } = await runs.result(record.owner, record.id);
+  const bytes = await runs.resultOf(record);
   const { media_type } = record.output;
   if (media_type === "application/json") return JSON.parse(new TextDecoder().decode(bytes));
   if (media_type.startsWith("text/")) return new TextDecoder().decode(bytes);

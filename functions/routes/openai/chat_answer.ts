@@ -34,8 +34,9 @@ export interface Said {
   readonly usage: ChatUsage;
 }
 
-export async function saidBy({ runs }: OpenAIDoor, { owner, id, output }: RunRecord): Promise<Said> {
-  const { bytes } = await runs.result(owner, id);
+export async function saidBy({ runs }: OpenAIDoor, record: RunRecord): Promise<Said> {
+  const bytes = await runs.resultOf(record);
+  const { output } = record;
   const { media_type = "", truncated = false } = output ?? {};
   return {
     message: messageOf(bytes, media_type),

@@ -57,10 +57,11 @@ export async function imagesAnswer(
   const first = records[0];
   if (first === undefined) throw new Error("an answer needs a picture");
   const settings = settingsOf(door, first);
-  const pictures = Promise.all(records.map(async ({ owner, id, input }) => {
+  const pictures = Promise.all(records.map(async (record) => {
+    const { owner, id, input } = record;
     const about = { seed: Number(input.seed), run: id };
     if (fields.response_format !== "url") {
-      return { b64_json: (await door.runs.result(owner, id)).bytes.toBase64(), ...about };
+      return { b64_json: (await door.runs.resultOf(record)).toBase64(), ...about };
     }
     return { url: linkTo(originOf(context, door), door, { owner, run: id, kind: "result" }), ...about };
   }));
@@ -119,11 +120,11 @@ function secondsOf(records: readonly RunRecord[]): number {
 /** What was really used, defaults included. */
 async function settingsOf(
   { runs }: OpenAIDoor,
-  { owner, id, task }: RunRecord,
+  record: RunRecord,
 ): Promise<{ readonly guidance: number; readonly order: string }> {
-  const bytes = await runs.state(owner, id);
-  const kind = kindOf(runs.kinds, task);
+  const bytes = await runs.stateOf(record);
+  const kind = kindOf(runs.kinds, record.task);
   const settings = bytes === null ? undefined : kind.picture?.settings(kind.decode(bytes));
-  if (settings === undefined) throw new Error(`the run ${id} ended without a state`);
+  if (settings === undefined) throw new Error(`the run ${record.id} ended without a state`);
   return settings;
 }

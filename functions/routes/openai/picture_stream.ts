@@ -51,7 +51,7 @@ export function streamPicture(
     if (now.state !== "succeeded") {
       return say("error", toOpenAIError(failureOf(now), requestIdOf(context)));
     }
-    const { bytes } = await runs.result(owner, id);
+    const bytes = await runs.resultOf(now);
     return say(`${kind}.completed`, { b64_json: bytes.toBase64(), ...about(now), usage: usageOf([now]) });
   });
 }

@@ -40,7 +40,15 @@ test("an answer and an edit go on in another worker, with their pictures", async
     if (killAt !== null) {
       await expect.poll(() => steps, { timeout: 30_000, interval: 1 }).toBeGreaterThanOrEqual(killAt);
       dying.kill();
-      second = new Worker({ ledger, engine: seeingEngine(), kinds: KINDS, encode: plainFile, poll: 10, lease: 300 });
+      second = new Worker({
+        ledger,
+        engine: seeingEngine(),
+        kinds: KINDS,
+        encode: plainFile,
+        poll: 10,
+        lease: 300,
+        spacing: 50,
+      });
       second.start();
     }
     const states = async () => await Promise.all(ids.map(async (id) => (await runs.get(OWNER, id)).state));

@@ -36,6 +36,7 @@ export class Bench {
       encode: plainFile,
       lease: 400,
       poll: 20,
+      spacing: 50,
       backoff: 20,
       ...options,
     });

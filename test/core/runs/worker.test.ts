@@ -51,6 +51,7 @@ function worker(options: Partial<WorkerOptions> = {}): Worker {
     encode: plainFile,
     lease: LEASE,
     poll: 20,
+    spacing: 50,
     backoff: 50,
     ...options,
   });
