@@ -14,7 +14,12 @@ export interface AdmissionOptions {
   readonly queue?: number;
   /** Of one owner. @default {64} */
   readonly perOwner?: number;
-  /** Ms for which a count of the store is believed; what this process accepts in between is added. @default {500} */
+  /**
+   * Ms for which a count of the store is believed; what this process accepts in between is added. Ten times as long where
+   * no more than half of what may be unfinished is.
+   *
+   * @default {500}
+   */
   readonly trust?: number;
   readonly now?: () => number;
 }
@@ -27,7 +32,8 @@ export class Admission {
   #counting: Promise<Map<string, number>> | undefined;
   /** Owners of what was admitted while it was under way: the store may not have had it yet. */
   #meanwhile: string[] = [];
-  #until = 0;
+  /** When the last count began. */
+  #since = Number.NEGATIVE_INFINITY;
 
   constructor(store: Store, options: AdmissionOptions = {}) {
     this.#store = store;
@@ -41,7 +47,7 @@ export class Admission {
    * @throws {UnmaskError} `queue_full` (503, with Retry-After), `too_many_runs` (429, with Retry-After)
    */
   async admit(owner: string): Promise<void> {
-    if (this.#counting === undefined && this.#options.now() >= this.#until) {
+    if (this.#counting === undefined && this.#due(owner)) {
       this.#counting = this.#recount();
       // A store that did not answer is asked again by whoever comes next; this caller sees it at its own write.
       this.#counting.catch(() => {});
@@ -53,6 +59,13 @@ export class Admission {
     if (refusal !== null) throw refusal;
     counted.set(owner, (counted.get(owner) ?? 0) + 1);
     if (this.#counting !== undefined) this.#meanwhile.push(owner);
+  }
+
+  #due(owner: string): boolean {
+    const { queue, perOwner, trust, now } = this.#options;
+    const room = this.#counted !== undefined && sum(this.#counted) <= queue / 2 &&
+      (this.#counted.get(owner) ?? 0) <= perOwner / 2;
+    return now() - this.#since >= (room ? 10 * trust : trust);
   }
 
   #refusal(counted: ReadonlyMap<string, number>, owner: string): UnmaskError | null {
@@ -67,7 +80,7 @@ export class Admission {
         retryAfter: 1,
       });
     }
-    const all = counted.values().reduce((sum, count) => sum + count, 0);
+    const all = sum(counted);
     if (all < queue) return null;
     return new UnmaskError({
       code: "queue_full",
@@ -79,8 +92,7 @@ export class Admission {
   }
 
   async #recount(): Promise<Map<string, number>> {
-    const { now, trust } = this.#options;
-    this.#until = now() + trust;
+    this.#since = this.#options.now();
     this.#meanwhile = [];
     try {
       const counted = await this.#count();
@@ -88,7 +100,7 @@ export class Admission {
       this.#counted = counted;
       return counted;
     } catch (error) {
-      this.#until = 0;
+      this.#since = Number.NEGATIVE_INFINITY;
       throw error;
     } finally {
       this.#counting = undefined;
@@ -105,4 +117,8 @@ export class Admission {
     }));
     return counts;
   }
+}
+
+function sum(counts: ReadonlyMap<string, number>): number {
+  return counts.values().reduce((sum, count) => sum + count, 0);
 }

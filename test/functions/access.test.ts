@@ -321,7 +321,7 @@ describe("unfinished runs", () => {
 
   test("are counted again beside who has room, and before anybody is refused", async () => {
     let time = 0;
-    const gate = new Admission(store, { perOwner: 3, now: () => time });
+    const gate = new Admission(store, { perOwner: 4, now: () => time });
     await gate.admit("a");
     let counts = 0;
     const held = Promise.withResolvers<void>();
@@ -331,15 +331,20 @@ describe("unfinished runs", () => {
       await held.promise;
       return await list(options);
     };
+    // Where there is much room, a count holds longer.
     time += 501;
+    await gate.admit("a");
+    expect(counts).toBe(0);
+    time += 4500;
     // Nobody waits for the count that these are in.
     await gate.admit("a");
     await gate.admit("a");
     expect(counts).toBe(2);
-    // Full by the old count: the new one says that the first has ended.
+    // Full by the old count: the new one says that the first two have ended.
     const waiting = gate.admit("a");
     held.resolve();
     await waiting;
+    await gate.admit("a");
     await expect(gate.admit("a")).rejects.toMatchObject({ code: "too_many_runs" });
   });
 
