@@ -47,7 +47,7 @@ export async function timelineOf(
   id: string,
 ): Promise<{ readonly side: number; readonly step: number; readonly revealed_at: readonly number[] }> {
   const { step } = await runs.get(owner, id);
-  const { revealedAt } = await sequenceOf(runs, owner, id, 0);
+  const { revealedAt } = await sequenceOf(runs, owner, id, step);
   return { side: Math.sqrt(revealedAt.length), step, revealed_at: [...revealedAt] };
 }
 
@@ -66,5 +66,5 @@ async function sequenceOf(runs: Runs, owner: string, id: string, step: number) {
       status: 404,
     });
   }
-  return picture.sequence(state);
+  return picture.sequence(state, step);
 }

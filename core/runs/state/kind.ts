@@ -43,8 +43,11 @@ export interface Kind<Input = unknown, State = unknown> {
 
 /** A task that fills one picture: its past can be seen, branched and redrawn. */
 export interface PictureKind<State = unknown> {
-  /** VQ ids of a square grid, row-major. */
-  sequence(state: State): Sequence;
+  /**
+   * VQ ids of a square grid, row-major: of the picture as it is, its past included; where several are drawn in turn, of
+   * the one of that step. @param step @default the last
+   */
+  sequence(state: State, step?: number): Sequence;
   /** As they were really used, defaults included. */
   settings(state: State): { readonly guidance: number; readonly order: string };
   /** What each step to come reveals. */

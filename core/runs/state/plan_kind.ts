@@ -45,6 +45,7 @@ export const planKind: Kind<PlanTaskInput, PlanState> = {
   settled: ({ text }) => settledTokens(text),
   fold: task.fold,
   done: task.done,
+  tokens: ({ text }) => text.settings.length,
   progress: ({ text }) => ({ step: text.step, steps: textSteps(text.settings).length }),
 };
 

@@ -6,7 +6,7 @@ import { createDraw } from "../../../core/tasks/draw.ts";
 import { createEdit, type EditInput } from "../../../core/tasks/edit.ts";
 import { createPlan, parsePlanInput, type PlanTaskInput } from "../../../core/tasks/plan.ts";
 import { continueHere, runHere } from "../../../core/tasks/run_here.ts";
-import { picture, seeingModel, type Texts } from "./seeing_model.ts";
+import { picture, seeingModel } from "./seeing_model.ts";
 
 const plan = createPlan();
 const prompt = "a photo of a red car and a blue dog";
@@ -15,7 +15,8 @@ const lead = "Sure I should place the objects in the following manner";
 const car = " <box_p> red car </box_p><LOC_BEGIN><LOC_4><LOC_8><LOC_20><LOC_24><LOC_END>";
 const dog = " <box_p> blue dog </box_p><LOC_BEGIN><LOC_32><LOC_0><LOC_64><LOC_31><LOC_END>";
 const exp = "<|reserved_token_7|>";
-const saying = (text: string, asked = "Please first think and plan") => seeingModel({ says: [[asked, text]] as Texts });
+const saying = (text: string) =>
+  seeingModel({ says: (asked) => (asked.includes("Please first think and plan") ? text : undefined) });
 const cold: PlanTaskInput = { prompt, temperature: 0 };
 const said = async (text: string, input: PlanTaskInput = cold) => await runHere(plan, input, saying(text));
 

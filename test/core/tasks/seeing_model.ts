@@ -25,12 +25,12 @@ function hash(values: Iterable<number>, seed = 2166136261): number {
 /** The token that is likeliest at a place of an answer. */
 export type Tokens = Readonly<Record<number, number>>;
 
-/** Texts by a piece of the prompt that they answer, an end token behind each. */
-export type Texts = readonly (readonly [prompt: string, text: string])[];
+/** The text that answers a prompt, an end token behind it. @param seen a number of the pictures in the prompt */
+export type Say = (prompt: string, seen: number) => string | undefined;
 
 export interface Saying {
-  /** What it says; where it is told nothing, by hash. A list: the first whose piece is in the prompt. */
-  readonly says?: Tokens | Texts;
+  /** What it says; where it is told nothing, by hash. */
+  readonly says?: Tokens | Say;
   /** LOC numbers that it finds, by mask; others by hash. */
   readonly finds?: Readonly<Record<number, number>>;
 }
@@ -38,11 +38,10 @@ export interface Saying {
 export function seeingModel({ says = {}, finds = {} }: Saying = {}): SeeingModel {
   const base = fakeModel();
   const { tokenizer } = base;
-  const vocabulary = Array.isArray(says) ? tokenizer.vocabularySize : VOCABULARY;
-  const said = (prompt: Int32Array): Tokens => {
-    if (!Array.isArray(says)) return says as Tokens;
-    const asked = tokenizer.decode(prompt.filter((id) => id >= 0));
-    const [, text] = (says as Texts).find(([piece]) => asked.includes(piece)) ?? [];
+  const vocabulary = typeof says === "function" ? tokenizer.vocabularySize : VOCABULARY;
+  const said = ({ ids, features = new Float32Array() }: TextInput): Tokens => {
+    if (typeof says !== "function") return says;
+    const text = says(tokenizer.decode(ids.filter((id) => id >= 0)), hash(features));
     return { ...(text === undefined ? [] : tokenizer.encode(`${text}<|eot_id|>`)) };
   };
   // One pooled cell a view, so that a picture is a handful of tokens.
@@ -80,12 +79,12 @@ export function seeingModel({ says = {}, finds = {} }: Saying = {}): SeeingModel
       read(input) {
         asked.push("read");
         const cache: TextCache = { length: input.ids.length, release: () => prompts.delete(cache) };
-        prompts.set(cache, { seed: seedOf(input), tokens: said(input.ids) });
+        prompts.set(cache, { seed: seedOf(input), tokens: said(input) });
         return Promise.resolve(cache);
       },
       words(cache, input, places) {
         asked.push(cache === undefined ? "words" : "words cached");
-        const { seed = 0, tokens = said(input.ids) } = cache === undefined ? {} : prompts.get(cache) ?? {};
+        const { seed = 0, tokens = said(input) } = cache === undefined ? {} : prompts.get(cache) ?? {};
         const logits = numbers(places, vocabulary, seedOf(input, seed));
         places.forEach((place, i) => {
           logits[i * vocabulary + config.maskTokenId] = -Infinity;
