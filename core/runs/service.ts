@@ -4,47 +4,20 @@
  * @module
  */
 import { UnmaskError } from "../errors.ts";
+import { Acceptance, type AcceptanceOptions, type Accepted, type RunRequest } from "./acceptance.ts";
 import { RESULT } from "./active_run.ts";
 import { Controls } from "./controls.ts";
-import { digestOf, withIdempotency } from "./idempotency.ts";
-import { fillFiles, type InputFile, type InputJson, referencesOf, STAND_IN, takeFiles } from "./input_files.ts";
 import { keys } from "./keys.ts";
 import { heldBy, type Ledger } from "./ledger.ts";
-import { newRecord, type RunOptions } from "./new_record.ts";
-import { placeWrite } from "./queue.ts";
 import { type Control, isTerminal, type Origin, parseRecord, type RunRecord } from "./record.ts";
-import type { CreateRequest, ForkRequest, RedrawRequest } from "./run_request.ts";
+import type { ForkRequest, RedrawRequest } from "./run_request.ts";
 import { type Kind, kindOf, pictureOf } from "./state/kind.ts";
-import { readState, stageState } from "./stored_state.ts";
-import { putBlob, readBlob } from "./store/blobs.ts";
-import { deleteBlobsOf } from "./store/sweep.ts";
-import type { Commit } from "./store/types.ts";
-import { NO_WEBHOOKS, parseRunWebhooks, type WebhookConfig } from "./webhooks/endpoint.ts";
+import { readState } from "./stored_state.ts";
+import { readBlob } from "./store/blobs.ts";
 
-export interface RunsOptions {
-  readonly ledger: Ledger;
-  readonly kinds: readonly Kind[];
-  /** Refuses what the model cannot do before a run is accepted; a front without an engine has none. */
-  readonly check?: (task: string, input: unknown) => Promise<void>;
-  /** Refuses one run more of an owner when too many are unfinished; see admission.ts. */
-  readonly admit?: (owner: string) => Promise<void>;
-  /** Told when something is queued, so that a worker in this process need not poll for it. */
-  readonly onQueued?: () => void;
+export interface RunsOptions extends AcceptanceOptions {
   /** Told what was asked of a run, so that a worker in this process obeys at once. */
   readonly onControl?: (id: string, control: Control) => void;
-  /** What signs for webhooks that a run names without secrets. */
-  readonly webhooks?: WebhookConfig;
-  /** How long an idempotency key is kept, in ms. @default {1 day} */
-  readonly idempotency?: number;
-}
-
-/** A request of this process: its pictures may be bytes, where JSON has them in base64. */
-export type RunRequest = Omit<CreateRequest, "input"> & { readonly input: Readonly<Record<string, unknown>> };
-
-export interface Accepted {
-  readonly record: RunRecord;
-  /** An earlier request with the same idempotency key made it. */
-  readonly attached: boolean;
 }
 
 /** What the door of another protocol adds to a request. */
@@ -57,10 +30,12 @@ export interface Protocol {
 
 export class Runs {
   readonly #options: RunsOptions;
+  readonly #acceptance: Acceptance;
   readonly #controls: Controls;
 
   constructor(options: RunsOptions) {
     this.#options = options;
+    this.#acceptance = new Acceptance(options);
     this.#controls = new Controls(options);
   }
 
@@ -80,7 +55,7 @@ export class Runs {
     { asked = request, webhooks }: Protocol = {},
   ): Promise<Accepted> {
     const { task, input, ...options } = request;
-    return await this.#accept(owner, task, input, options, null, asked, idempotencyKey, webhooks);
+    return await this.#acceptance.accept({ owner, task, input, options, asked, idempotencyKey, webhooks });
   }
 
   /** A run from step `step` of another, with changes to its input. @throws `fork_out_of_range`, `run_not_found` */
@@ -100,7 +75,15 @@ export class Runs {
       });
     }
     const origin: Origin = { kind: "fork", run: id, step };
-    return await this.#accept(owner, record.task, changed, options, { origin, bytes }, [id, request], idempotencyKey);
+    return await this.#acceptance.accept({
+      owner,
+      task: record.task,
+      input: changed,
+      options,
+      from: { origin, bytes },
+      asked: [id, request],
+      idempotencyKey,
+    });
   }
 
   /** A run that redraws `positions` of a finished one. @throws `redraw_too_early`, `region_empty`, `run_not_found` */
@@ -122,7 +105,15 @@ export class Runs {
     const seed = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
     const changed = { ...record.input, seed, ...input };
     const origin: Origin = { kind: "redraw", run: id, step: record.step, positions: [...positions] };
-    return await this.#accept(owner, record.task, changed, options, { origin, bytes }, [id, request], idempotencyKey);
+    return await this.#acceptance.accept({
+      owner,
+      task: record.task,
+      input: changed,
+      options,
+      from: { origin, bytes },
+      asked: [id, request],
+      idempotencyKey,
+    });
   }
 
   async #parent(owner: string, id: string): Promise<{ record: RunRecord; bytes: Uint8Array }> {
@@ -137,110 +128,10 @@ export class Runs {
     });
   }
 
-  async #accept(
-    owner: string,
-    task: string,
-    given: RunRequest["input"],
-    options: RunOptions,
-    from: { readonly origin: Origin; readonly bytes: Uint8Array } | null,
-    body: unknown,
-    idempotencyKey: string | undefined,
-    webhooks?: Protocol["webhooks"],
-  ): Promise<Accepted> {
-    const kind = kindOf(this.kinds, task);
-    const { input, files: taken } = takeFiles(given, kind.files ?? []);
-    const chance = kind.seedless === true ? {} : { seed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 0 };
-    const seeded = { ...chance, ...input };
-    kind.parse(await fillFiles(seeded, () => STAND_IN));
-    const config = this.#options.webhooks ?? NO_WEBHOOKS;
-    parseRunWebhooks(options.webhooks ?? [], config);
-    const digest = digestOf(body);
-    const known = idempotencyKey === undefined ? null : await this.#attached(owner, idempotencyKey, digest);
-    if (known !== null) return known;
-    await this.#options.admit?.(owner);
-    const files = [...taken, ...await this.#inherited(owner, from?.origin.run, seeded, taken)];
-    const bytesOf = (name: string) => files.find((file) => file.name === name)?.bytes;
-    await this.#options.check?.(task, await fillFiles(seeded, ({ file }) => bytesOf(file)));
-    const first = newRecord(this.ledger.now(), owner, task, seeded, options, from?.origin ?? null);
-    const more = webhooks?.(first) ?? [];
-    parseRunWebhooks(more, config);
-    const record = more.length === 0 ? first : { ...first, webhooks: [...first.webhooks, ...more] };
-    for (const { name, type, bytes } of files) {
-      await putBlob(this.ledger.store, { owner, run: record.id, name }, bytes, type);
-    }
-    const state = from === null
-      ? {}
-      : await stageState(this.ledger.store, keys.origin(owner, record.id), record, from.bytes);
-    const { record: queued, sets } = this.ledger.next(record, {}, [{ type: "run.queued", data: { task } }]);
-    const commit: Commit = {
-      checks: [{ key: keys.run(owner, queued.id), version: null }, ...state.checks ?? []],
-      sets: [...sets, placeWrite(queued), ...state.sets ?? []],
-      deletes: state.deletes ?? [],
-    };
-    const landed = await this.ledger.write(
-      queued,
-      withIdempotency(commit, owner, idempotencyKey, {
-        key: keys.idempotency(owner, idempotencyKey ?? ""),
-        value: { digest, run: queued.id },
-        expires_at: this.ledger.now() + (this.#options.idempotency ?? 86_400_000),
-      }),
-    );
-    if (landed !== null) {
-      this.#options.onQueued?.();
-      return { record: queued, attached: false };
-    }
-    if (files.length > 0 && await this.ledger.read(owner, queued.id) === null) {
-      // Nobody will ever ask for them.
-      await deleteBlobsOf(this.ledger.store, owner, queued.id);
-    }
-    const other = idempotencyKey === undefined ? null : await this.#attached(owner, idempotencyKey, digest);
-    if (other !== null) return other;
-    const own = await this.ledger.read(owner, queued.id);
-    if (own !== null) return { record: own.record, attached: false };
-    throw new UnmaskError({
-      code: "run_not_accepted",
-      message: "the store took another write first",
-      fix: "send the request again",
-      status: 503,
-    });
-  }
-
-  /** Pictures that a fork or redraw takes over from its parent: they become its own. */
-  async #inherited(
-    owner: string,
-    parent: string | undefined,
-    input: InputJson,
-    taken: readonly InputFile[],
-  ): Promise<readonly InputFile[]> {
-    const missing = referencesOf(input).filter(({ file }) => taken.every(({ name }) => name !== file));
-    if (missing.length === 0) return [];
-    // A reference that came from outside names nothing.
-    if (parent === undefined) throw inputNotAFile();
-    return await Promise.all(missing.map(async ({ file, media_type }) => {
-      const blob = await readBlob(this.ledger.store, { owner, run: parent, name: file });
-      if (blob === null) throw inputNotAFile();
-      return { name: file, type: media_type, bytes: blob.bytes };
-    }));
-  }
-
   /** The run that a request with this idempotency key made. @throws `run_not_found` */
   async find(owner: string, idempotencyKey: string): Promise<RunRecord> {
     const entry = await this.ledger.store.get<{ run: string }>(keys.idempotency(owner, idempotencyKey));
     return await this.get(owner, entry?.value.run ?? "");
-  }
-
-  async #attached(owner: string, key: string, digest: string): Promise<Accepted | null> {
-    const entry = await this.ledger.store.get<{ digest: string; run: string }>(keys.idempotency(owner, key));
-    if (entry === null) return null;
-    if (entry.value.digest !== digest) {
-      throw new UnmaskError({
-        code: "idempotency_key_reused",
-        message: "this Idempotency-Key came with another body before",
-        fix: "use a new key for a new request",
-        status: 422,
-      });
-    }
-    return { record: await this.get(owner, entry.value.run), attached: true };
   }
 
   /** @throws {UnmaskError} `run_not_found` (404), also for a run of another owner */
@@ -323,14 +214,5 @@ function cursorInvalid(): UnmaskError {
     message: "this cursor is none of this list",
     fix: "use the cursor of the page before, or leave it out",
     param: "cursor",
-  });
-}
-
-function inputNotAFile(): UnmaskError {
-  return new UnmaskError({
-    code: "image_invalid",
-    message: "a picture of the input names a file that is not there",
-    fix: "send the picture's bytes in base64",
-    param: "image",
   });
 }

@@ -8,7 +8,7 @@ import { type Context, Hono } from "hono";
 import { z } from "zod";
 import { UnmaskError } from "../../core/errors.ts";
 import { isTerminal, type RunRecord } from "../../core/runs/record.ts";
-import type { Accepted } from "../../core/runs/service.ts";
+import type { Accepted } from "../../core/runs/acceptance.ts";
 import { outputOf } from "../../core/runs/views/output.ts";
 import { cogPrediction } from "../../core/runs/views/prediction.ts";
 import { methodNotAllowed } from "../middleware/errors.ts";

@@ -18,7 +18,8 @@ import {
   type RedrawRequest,
   redrawSchema,
 } from "../../core/runs/run_request.ts";
-import type { Accepted, Runs } from "../../core/runs/service.ts";
+import type { Accepted } from "../../core/runs/acceptance.ts";
+import type { Runs } from "../../core/runs/service.ts";
 import { positionsOfBoxes, positionsOfMask } from "../../core/image/region.ts";
 import type { EncodeOutput, StepEngine } from "../../core/runs/step_engine.ts";
 import { methodNotAllowed } from "../middleware/errors.ts";

@@ -7,7 +7,8 @@
 import type { Context } from "hono";
 import { ended } from "../../core/runs/follow.ts";
 import { isTerminal, type RunRecord } from "../../core/runs/record.ts";
-import type { Accepted, Runs } from "../../core/runs/service.ts";
+import type { Accepted } from "../../core/runs/acceptance.ts";
+import type { Runs } from "../../core/runs/service.ts";
 import type { Preference } from "../middleware/prefer.ts";
 import type { Environment } from "../middleware/request_id.ts";
 

@@ -5,7 +5,7 @@
  * @module
  */
 import { UnmaskError } from "../../../core/errors.ts";
-import type { RunRequest } from "../../../core/runs/service.ts";
+import type { RunRequest } from "../../../core/runs/acceptance.ts";
 import type { ChatInput, ChatTask } from "./chat_input.ts";
 import type { ChatTurn, Conversation } from "./chat_messages.ts";
 

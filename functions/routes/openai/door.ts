@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import type { Context } from "hono";
 import { UnmaskError } from "../../../core/errors.ts";
 import type { RunRecord } from "../../../core/runs/record.ts";
-import type { Accepted, RunRequest } from "../../../core/runs/service.ts";
+import type { Accepted, RunRequest } from "../../../core/runs/acceptance.ts";
 import type { EncodeOutput, StepEngine } from "../../../core/runs/step_engine.ts";
 import { idempotencyKeyOf } from "../../middleware/idempotency.ts";
 import type { Limits } from "../../middleware/limits.ts";

@@ -6,7 +6,7 @@
 import type { Context } from "hono";
 import { z } from "zod";
 import { UnmaskError } from "../../../core/errors.ts";
-import type { RunRequest } from "../../../core/runs/service.ts";
+import type { RunRequest } from "../../../core/runs/acceptance.ts";
 import { type Form, readForm } from "../../middleware/multipart.ts";
 import type { Environment } from "../../middleware/request_id.ts";
 import { ask, finished, type OpenAIRoute, refuseModel, seedFor } from "./door.ts";
