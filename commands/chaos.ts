@@ -14,6 +14,7 @@ import { threadEngine } from "../core/runs/thread_engine.ts";
 import { openInference } from "../core/tasks/remote.ts";
 import { runChaos } from "./chaos/run.ts";
 import { openFront } from "./chaos/front.ts";
+import { writeWholeModel } from "./chaos/model.ts";
 import { planOf } from "./chaos/plan.ts";
 import { Receiver } from "./chaos/receivers.ts";
 import { Witness } from "./chaos/witness.ts";
@@ -21,6 +22,7 @@ import { WorkerPlace } from "./chaos/workers.ts";
 import { type Command, type ExitCode, type JsonLine, main } from "./lib/command.ts";
 import { DenokvServer, requireDenokv, TOKEN } from "./lib/denokv.ts";
 import { COMMON_FLAGS, parseFlags, usage } from "./lib/flags.ts";
+import { DEFAULT_MODEL } from "./lib/model.ts";
 
 export const CHAOS_FLAGS = {
   seed: { kind: "number", help: "what is drawn: runs, callers and faults (default: 1)" },
@@ -33,7 +35,6 @@ export const CHAOS_FLAGS = {
 /** Sizes of the retry schedule: 5 s become 50 ms, 24 h become 14 minutes. */
 const SCALE = 0.01;
 const TIMEOUT = 1000;
-const MODEL = "models/scenes";
 
 export const chaosCommand: Command = async (args, { output }) => {
   const { flags, positionals } = parseFlags(args, CHAOS_FLAGS);
@@ -64,14 +65,16 @@ export const chaosCommand: Command = async (args, { output }) => {
   const settings = JSON.stringify({ endpoints, delivery });
   const webhooks = `${folder}/webhooks.json`;
   await Deno.writeTextFile(webhooks, settings);
+  const model = `${folder}/model`;
+  await writeWholeModel(DEFAULT_MODEL, model);
 
   const witness = new Witness();
   const denokv = await DenokvServer.start(binary);
   const store = await openStore(denokv.address);
-  const inference = await openInference({ modelFolder: MODEL, provider: "cpu", threads: 1 });
+  const inference = await openInference({ modelFolder: model, provider: "cpu", threads: 1 });
   const { steps } = inference;
   if (steps === undefined) throw new Error("this inference has no steps");
-  const engine = await threadEngine(inference.info, steps, MODEL);
+  const engine = await threadEngine(inference.info, steps, model);
   const { tasks } = inference.info;
   output.stderr(`tasks that the model does: ${tasks.join(", ")}\n`);
   const side = inference.info.imageSize;
@@ -83,7 +86,7 @@ export const chaosCommand: Command = async (args, { output }) => {
     parseWebhookSettings(settings).out,
     inference.info.imageSize,
   );
-  const common = { upstream: denokv.address, witness, webhooks, lease, slots: 4, logs: folder };
+  const common = { upstream: denokv.address, witness, model, webhooks, lease, slots: 4, logs: folder };
   const places = Array.from({ length: workers }, (_, i) => new WorkerPlace(`worker-${i + 1}`, common));
   let report: JsonLine & { readonly violations: number } = { violations: 1 };
   try {
@@ -107,6 +110,7 @@ export const chaosCommand: Command = async (args, { output }) => {
     await inference.close();
     for (const receiver of receivers) await receiver.close();
     await denokv.stop();
+    await Deno.remove(model, { recursive: true });
     // What the processes logged is kept where it may be of use.
     if (report.violations === 0) await Deno.remove(folder, { recursive: true });
     else output.stderr(`what the workers said: ${folder}\n`);

@@ -6,7 +6,7 @@
 import { isTerminal, type RunRecord } from "../../core/runs/record.ts";
 import type { Runs } from "../../core/runs/service.ts";
 import { type Client, ownerOfKey, type Promised, Refused } from "./client.ts";
-import type { PlannedRun } from "./plan.ts";
+import { PICTURE_TASKS, type PlannedRun } from "./plan.ts";
 
 const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
@@ -43,7 +43,7 @@ export class Callers {
       if (from !== null) {
         const changes = { input: { seed: 3, ...(behaviour === "redraw" ? { steps: 4 } : {}) } };
         const asked = behaviour === "fork"
-          ? { step: Math.floor(when * from.step), ...changes }
+          ? { step: Math.floor(when * Math.min(from.step, Number(from.input.steps))), ...changes }
           : { boxes: [[32, 32, 160, 128]], ...changes };
         return this.#accepted(await this.#client.accept(plan, `/v1/runs/${from.id}/${behaviour}`, asked));
       }
@@ -90,12 +90,18 @@ export class Callers {
     }
   }
 
-  /** A parent: of a fork any run that has done a step, running or over; of a redraw one that has succeeded. */
-  async #parentFor({ owner, behaviour, when }: PlannedRun): Promise<RunRecord | null> {
-    const mine = this.promised.filter((run) => run.owner === owner);
-    for (let i = 0; i < mine.length; i++) {
-      const run = mine[(Math.floor(when * mine.length) + i) % mine.length];
-      const record = run === undefined ? null : await this.#look(run);
+  /**
+   * A parent that fills a picture, of the planned task where there is one: of a fork any run that has done a step, running
+   * or over; of a redraw one that has succeeded.
+   */
+  async #parentFor({ task, owner, behaviour, when }: PlannedRun): Promise<RunRecord | null> {
+    const own = this.promised.filter((run) => run.owner === owner && PICTURE_TASKS.includes(run.plan.task));
+    const rank = (run: Promised) => (run.plan.task === task ? 0 : own.length);
+    const first = Math.floor(when * own.length);
+    const mine = own.map((run, i) => ({ run, at: rank(run) + (i + own.length - first) % own.length }))
+      .toSorted((a, b) => a.at - b.at).map(({ run }) => run);
+    for (const run of mine) {
+      const record = await this.#look(run);
       if (record === null || record.step < 1) continue;
       if (behaviour === "fork" || record.state === "succeeded") return record;
     }

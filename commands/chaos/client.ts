@@ -5,6 +5,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
+import type { Estimate } from "../../core/runs/estimate.ts";
 import type { PlannedRun } from "./plan.ts";
 
 /** What a caller knows of its run. */
@@ -32,6 +33,10 @@ export class Client {
     const answer = await this.#insist(plan.owner, path, body, { prefer: "respond-async", "idempotency-key": key });
     const { id } = answer as { readonly id: string };
     return { plan, owner: plan.owner, id, streamed: new Map(), broken: [], met: false };
+  }
+
+  async estimate({ owner, task, input }: PlannedRun): Promise<Estimate> {
+    return await this.#insist(owner, "/v1/runs/estimate", { task, input }) as Estimate;
   }
 
   async control(run: Promised, action: "cancel" | "pause" | "resume"): Promise<void> {

@@ -13,7 +13,7 @@ import type { FaultName, ProcessFault, SideFault } from "./plan.ts";
 import type { Moment, StoreProxy } from "./proxy.ts";
 import type { Random } from "./random.ts";
 import type { Receiver } from "./receivers.ts";
-import type { WorkerPlace } from "./workers.ts";
+import { lastLines, type WorkerPlace } from "./workers.ts";
 
 const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
 
@@ -41,6 +41,9 @@ export interface Stage {
   readonly tell: (line: string) => void;
 }
 
+/** Ms in which killed workers must work again. */
+const PATIENCE = 120_000;
+
 const MOMENTS: Partial<Record<ProcessFault, Moment>> = {
   kill_before_snapshot: "before",
   kill_during_snapshot: "during",
@@ -51,6 +54,8 @@ export class Faults {
   readonly #stage: Stage;
   readonly counts = new Map<FaultName, number>();
   readonly losses: Loss[] = [];
+  /** When the store was away, in Unix ms. */
+  readonly outages: { readonly from: number; to: number }[] = [];
 
   constructor(stage: Stage) {
     this.#stage = stage;
@@ -78,14 +83,25 @@ export class Faults {
     else await this.#stop();
     this.count(fault);
     const { places } = this.#stage;
-    while (places.filter(({ works }) => works).length < places.length - 1) await pause(100);
+    for (const end = performance.now() + PATIENCE; places.filter(({ works }) => works).length < places.length - 1;) {
+      if (performance.now() > end) throw new Error(`after ${fault} the workers did not come back: ${this.#ends()}`);
+      await pause(100);
+    }
+  }
+
+  #ends(): string {
+    return this.#stage.places.flatMap(({ unasked }) => unasked.map(({ name, said }) => `${name}: ${lastLines(said)}`))
+      .join("; ");
   }
 
   async #store(): Promise<void> {
     const { denokv, random } = this.#stage;
+    const outage = { from: Date.now(), to: Infinity };
+    this.outages.push(outage);
     await denokv.down();
     await pause(300 + 1200 * random.next());
     await denokv.up();
+    outage.to = Date.now();
     await pause(1500);
   }
 
@@ -95,7 +111,7 @@ export class Faults {
       let at = 0;
       const trap = place.proxy.set(moment, true, () => {
         at = Date.now();
-        place.signal("SIGKILL");
+        return place.signal("SIGKILL");
       });
       const timer = setTimeout(trap.take, 4000);
       const sprung = await trap.sprung;
@@ -114,7 +130,7 @@ export class Faults {
     const { lease } = this.#stage;
     for (;;) {
       const place = await this.#working();
-      place.signal("SIGSTOP");
+      if (!place.signal("SIGSTOP")) continue;
       const at = Date.now();
       const held = await this.#lost(fault, place.id, at, true);
       if (held > 0) {
@@ -129,13 +145,18 @@ export class Faults {
 
   async #stop(): Promise<void> {
     const { violations } = this.#stage;
-    const place = await this.#working();
-    const { id } = place;
-    place.signal("SIGTERM");
-    const code = await Promise.race([place.gone(), pause(30_000).then(() => null)]);
-    if (code !== 0) violations.add("stop_failed", `${id} ended with ${code}`);
-    if ((await this.#held(id)).length > 0) violations.add("stop_failed", `${id} kept leases`);
-    await place.start();
+    for (;;) {
+      const place = await this.#working();
+      const { id } = place;
+      if (!place.signal("SIGTERM")) continue;
+      const gone = place.gone();
+      const code = await Promise.race([gone, pause(30_000).then(() => null)]);
+      if (code !== 0) violations.add("stop_failed", `${id} ended with ${code}`);
+      if (code === null && place.signal("SIGKILL")) await gone;
+      if ((await this.#held(id)).length > 0) violations.add("stop_failed", `${id} kept leases`);
+      await place.start();
+      return;
+    }
   }
 
   /** A place whose process holds a run right now. */

@@ -88,6 +88,7 @@ export async function judgeRuns(
     }
     if (!record.exact) violations.add("not_exact", record.id);
     await judgeBytes(store, record, references, violations);
+    await judgeText(store, record, events, violations);
   }
 }
 
@@ -113,9 +114,9 @@ async function judgeBytes(
   const { owner, id } = record;
   const state = await readState(store, keys.state(owner, id), owner, id);
   if (state !== null) {
-    const expected = (await references.of(record)).states.get(record.step);
+    const expected = (await references.of(record)).states.get(record.step) ?? [];
     const kind = kindOf(KINDS, record.task);
-    if (expected === undefined || !same(kind.encode(kind.detach?.(expected) ?? expected), state)) {
+    if (!expected.some((one) => same(kind.encode(kind.detach?.(one) ?? one), state))) {
       violations.add("state_differs", id);
     }
   } else if (record.step > 0) violations.add("state_missing", id);
@@ -123,6 +124,19 @@ async function judgeBytes(
   const blob = await readBlob(store, { owner, run: id, name: RESULT });
   if (blob === null) violations.add("result_missing", id);
   else if (!same(blob.bytes, await references.result(record))) violations.add("result_differs", id);
+}
+
+/** What was told of an answer while it grew is the answer, once and whole. */
+async function judgeText(
+  store: Store,
+  { owner, id, task, state }: RunRecord,
+  events: readonly RunEvent[],
+  violations: Violations,
+): Promise<void> {
+  if (task !== "answer" || state !== "succeeded") return;
+  const told = events.filter(({ type }) => type === "run.text").map(({ data }) => data.text).join("");
+  const blob = await readBlob(store, { owner, run: id, name: RESULT });
+  if (blob !== null && told !== new TextDecoder().decode(blob.bytes)) violations.add("text_told_otherwise", id);
 }
 
 /** Nothing is held, waits or lies about. @returns blobs that were in parts, and parts that a sweep took away */

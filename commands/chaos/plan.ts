@@ -48,6 +48,8 @@ export interface PlannedRun {
 }
 
 export interface Plan {
+  readonly short: boolean;
+  readonly tasks: readonly TaskName[];
   readonly runs: readonly PlannedRun[];
   /** As many more as the faults need to meet some. */
   readonly more: () => PlannedRun;
@@ -93,6 +95,8 @@ const INPUTS: Readonly<Record<TaskName, (random: Random, picture: Picture) => Pl
   }),
 };
 
+const OWNERS = ["first-key", "second-key"] as const;
+
 const BEHAVIOURS: readonly (readonly [Behaviour, number])[] = [
   ["plain", 40],
   ["stream_left", 12],
@@ -105,8 +109,9 @@ const BEHAVIOURS: readonly (readonly [Behaviour, number])[] = [
   ["redraw", 4],
 ];
 
-/** What a branch or a budget can be asked of: the tasks that fill a picture step by step. */
-const ONLY_DRAWS: readonly Behaviour[] = ["budget", "fork", "redraw"];
+/** What can be asked of those tasks alone that fill a picture step by step. */
+const OF_PICTURES: readonly Behaviour[] = ["budget", "fork", "redraw"];
+export const PICTURE_TASKS: readonly TaskName[] = ["draw", "edit"];
 
 /** @param tasks that the model can do; @param picture a file in base64 */
 export function planOf(seed: number, short: boolean, tasks: readonly TaskName[], picture: Picture): Plan {
@@ -114,23 +119,28 @@ export function planOf(seed: number, short: boolean, tasks: readonly TaskName[],
   const size = short ? SIZES.short : SIZES.full;
   const deck = BEHAVIOURS.flatMap(([behaviour, count]) => Array<Behaviour>(count).fill(behaviour));
   const run = (behaviour: Behaviour): PlannedRun => {
-    const task = ONLY_DRAWS.includes(behaviour) ? "draw" : random.of(tasks);
+    const of = OF_PICTURES.includes(behaviour) ? tasks.filter((task) => PICTURE_TASKS.includes(task)) : tasks;
+    const task = random.of(of);
     return {
       task,
       input: INPUTS[task](random, picture),
       behaviour,
-      owner: random.of(["first-key", "second-key"]),
+      owner: random.of(OWNERS),
       priority: random.between(3, 7),
       when: random.next(),
     };
   };
-  // Forks and redraws need somebody to begin from.
-  const first = Array.from(
-    { length: 4 },
-    (): PlannedRun => ({ ...run("plain"), task: "draw", input: INPUTS.draw(random, picture) }),
-  );
+  // Forks and redraws need somebody to begin from: runs of each key.
+  const first = Array.from({ length: 4 }, (_, i): PlannedRun => ({
+    ...run("plain"),
+    task: "draw",
+    input: INPUTS.draw(random, picture),
+    owner: OWNERS[i % OWNERS.length] ?? "",
+  }));
   const rest = Array.from({ length: Math.ceil((size.runs - 4) / deck.length) }, () => random.shuffled(deck)).flat();
   return {
+    short,
+    tasks,
     runs: [...first, ...rest.slice(0, size.runs - 4 - size.burst).map(run)],
     more: () => run(random.of(["plain", "plain", "stream_left", "fork"])),
     burst: Array.from({ length: size.burst }, () => run("plain")),

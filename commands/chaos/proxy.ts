@@ -32,14 +32,19 @@ export class StoreProxy {
     this.address = `http://127.0.0.1:${this.#server.addr.port}`;
   }
 
-  /** At the next commit (with a snapshot in it). Resolves true once it snapped, false if it was taken away. */
-  set(moment: Moment, snapshot: boolean, act: () => void = () => {}): { sprung: Promise<boolean>; take: () => void } {
+  /**
+   * At the next commit (with a snapshot in it). Resolves to what `act` gives once it snapped, false if it was taken away
+   * before a commit had sprung it.
+   */
+  set(moment: Moment, snapshot: boolean, act: () => boolean = () => true): {
+    sprung: Promise<boolean>;
+    take: () => void;
+  } {
     const { promise: sprung, resolve } = Promise.withResolvers<boolean>();
-    const trap: Trap = { moment, snapshot, snap: () => (act(), resolve(true)) };
+    const trap: Trap = { moment, snapshot, snap: () => resolve(act()) };
     this.#traps.add(trap);
     const take = () => {
-      this.#traps.delete(trap);
-      resolve(false);
+      if (this.#traps.delete(trap)) resolve(false);
     };
     return { sprung, take };
   }

@@ -14,8 +14,8 @@ import type { StepEngine } from "../../core/runs/step_engine.ts";
 import type { Store } from "../../core/runs/store/types.ts";
 
 export interface Undisturbed {
-  /** By the step that they led to, the first one included. */
-  readonly states: ReadonlyMap<number, unknown>;
+  /** By the step that they led to, the first one included. An edit has two of step 0: before and behind the encoding. */
+  readonly states: ReadonlyMap<number, readonly unknown[]>;
   readonly last: unknown;
 }
 
@@ -75,7 +75,9 @@ export class References {
         : picture.redraw(state, parent, Uint32Array.from(origin.positions ?? []));
     }
     const at = () => kind.progress(state).step;
-    const states = new Map([[at(), state]]);
+    const states = new Map<number, unknown[]>();
+    const note = () => void states.set(at(), [...states.get(at()) ?? [], state]);
+    note();
     const rest = [...merges];
     while (!kind.done(state)) {
       const stepper = await this.#engine.open(task, state);
@@ -84,14 +86,14 @@ export class References {
           const delta = await stepper.step();
           if (delta === null) break;
           state = kind.fold(state, delta);
-          states.set(at(), state);
+          note();
         }
       } finally {
         await stepper.close();
       }
       for (; rest[0] !== undefined && rest[0].step === at(); rest.shift()) {
         state = pictureOf(kind).withCounts(state, rest[0].counts);
-        states.set(at(), state);
+        note();
       }
     }
     return { states, last: state };

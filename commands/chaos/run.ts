@@ -15,6 +15,8 @@ import { Client } from "./client.ts";
 import { Faults } from "./faults.ts";
 import type { Front } from "./front.ts";
 import { LagMeter } from "./lag.ts";
+import { judgeEnds } from "./judge_ends.ts";
+import { judgeEstimates } from "./judge_estimates.ts";
 import { judgeWebhooks } from "./judge_webhooks.ts";
 import { eventsOf, judgeRuns, judgeStore, judgeWrites, recordsOf, Violations } from "./oracle.ts";
 import type { Plan } from "./plan.ts";
@@ -53,7 +55,7 @@ export async function runChaos(parts: ChaosParts): Promise<ChaosReport> {
   const began = performance.now();
   const seconds = () => Number(((performance.now() - began) / 1000).toFixed(1));
   const violations = new Violations();
-  const lag = new LagMeter();
+  const lag = new LagMeter(() => places.flatMap(({ pid }) => pid ?? []));
   const faults = new Faults({
     places,
     front: front.proxy,
@@ -65,7 +67,8 @@ export async function runChaos(parts: ChaosParts): Promise<ChaosReport> {
     violations,
     tell: (line) => tell(`${seconds()} s  ${line}`),
   });
-  const callers = new Callers(new Client(front.url), front.runs);
+  const client = new Client(front.url);
+  const callers = new Callers(client, front.runs);
   await Promise.all(places.map(async (place) => {
     await place.start();
     await place.ready;
@@ -73,11 +76,11 @@ export async function runChaos(parts: ChaosParts): Promise<ChaosReport> {
   tell(`${seconds()} s  ${places.length} workers work`);
 
   let disturbing = true;
-  const disturbed = Promise.all([
+  const faulting = Promise.all([
     faults.processes(plan.faults).finally(() => disturbing = false),
     faults.beside(plan.side, () => !disturbing),
   ]);
-  disturbed.catch(() => {}); // awaited below
+  faulting.catch(() => {}); // awaited below
   const queue = [...plan.runs];
   while (queue.length > 0 || disturbing) {
     // With nothing left to be idle for, all slots may be full.
@@ -85,7 +88,7 @@ export async function runChaos(parts: ChaosParts): Promise<ChaosReport> {
     else await pause(100);
     await callers.look();
   }
-  await disturbed;
+  await faulting;
   tell(`${seconds()} s  a burst of ${plan.burst.length} runs`);
   await Promise.all(plan.burst.map((run) => callers.begin(run)));
   await queueFull(store, violations);
@@ -105,18 +108,30 @@ export async function runChaos(parts: ChaosParts): Promise<ChaosReport> {
   const events = new Map<string, RunEvent[]>();
   for (const record of records.values()) events.set(record.id, await eventsOf(store, record));
   await judgeRuns(store, records, callers.promised, new References(engine, store, records), violations);
+  const estimates = await judgeEstimates(client, callers.promised, records, violations);
   judgeWrites(witness, violations);
+  const excused = judgeEnds(places.flatMap(({ unasked }) => unasked), faults.outages, violations);
   const deliveries = judgeWebhooks(receivers, records, violations);
   const takeovers = judgeTakeovers(faults.losses, records, events, lease, places.length, lag, violations);
   lag.stop();
   const blobs = await judgeStore(store, violations);
 
-  const states: Record<string, number> = {};
-  for (const { state } of records.values()) states[state] = (states[state] ?? 0) + 1;
-  tell(`runs: ${records.size} (${Object.entries(states).map(([name, count]) => `${count} ${name}`).join(", ")})`);
+  const states = tally([...records.values()].map(({ state }) => state));
+  const tasks = tally([...records.values()].map(({ task }) => task));
+  const disturbed = tally(faults.losses.flatMap(({ runs }) => runs.flatMap(({ id }) => records.get(id)?.task ?? [])));
+  // Few faults may miss a task; many that miss one do not draw from all.
+  for (const task of plan.short ? [] : plan.tasks) {
+    if (disturbed[task] === undefined) violations.add("task_undisturbed", task);
+  }
+  tell(`runs: ${records.size} (${listed(states)}); of tasks: ${listed(tasks)}; a lost worker's: ${listed(disturbed)}`);
   tell(
     `takeovers with an idle worker: ${takeovers.count}, median ${takeovers.median} ms, most ${takeovers.most} ms (lease ${lease} ms)`,
   );
+  const priced = Object.entries(estimates).map(([task, { steps, seconds }]) =>
+    `${task} of ${steps} steps ${seconds} s`
+  );
+  tell(`the front's estimates: ${priced.join(", ")}`);
+  for (const line of excused) tell(`started again: ${line}`);
   for (const line of takeovers.notJudged) tell(`NOT JUDGED, the machine itself was late: takeover of ${line}`);
   tell(`reclaimed into a full queue: ${takeovers.queued}, overtaken by at most ${takeovers.overtaken}`);
   tell(`webhooks: ${deliveries.attempts} attempts, ${deliveries.again} of them again`);
@@ -126,6 +141,9 @@ export async function runChaos(parts: ChaosParts): Promise<ChaosReport> {
     seconds: seconds(),
     runs: records.size,
     states,
+    tasks,
+    disturbed,
+    started_again: excused.length,
     takeovers,
     deliveries,
     writes: witness.writes,
@@ -135,6 +153,18 @@ export async function runChaos(parts: ChaosParts): Promise<ChaosReport> {
     not_judged: takeovers.notJudged.length,
     violations: violations.count,
   };
+}
+
+/** How many there are of each, by name. */
+function tally(names: readonly string[]): Readonly<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const name of names) counts[name] = (counts[name] ?? 0) + 1;
+  return counts;
+}
+
+/** @returns `3 draw, 1 edit` */
+function listed(counts: Readonly<Record<string, number>>): string {
+  return Object.entries(counts).map(([name, count]) => `${count} ${name}`).join(", ");
 }
 
 /** Until more runs wait than a lost worker held. */

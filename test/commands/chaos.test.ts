@@ -4,11 +4,15 @@ import type { RunEvent, RunRecord, RunState } from "../../core/runs/record.ts";
 import { newRecord } from "../../core/runs/new_record.ts";
 import { encode } from "../../core/runs/store/codec.ts";
 import type { Loss } from "../../commands/chaos/faults.ts";
+import { judgeEnds } from "../../commands/chaos/judge_ends.ts";
 import { Violations } from "../../commands/chaos/oracle.ts";
-import { planOf, PROCESS_FAULTS } from "../../commands/chaos/plan.ts";
+import { PICTURE_TASKS, planOf, PROCESS_FAULTS } from "../../commands/chaos/plan.ts";
 import { judgeTakeovers } from "../../commands/chaos/takeover.ts";
 import { parseCommit, parseOutcome, type WireWrite } from "../../commands/chaos/wire.ts";
 import { Witness } from "../../commands/chaos/witness.ts";
+import { StoreProxy } from "../../commands/chaos/proxy.ts";
+import type { UnaskedEnd } from "../../commands/chaos/workers.ts";
+import { TASKS } from "../../core/tasks/all_tasks.ts";
 
 /** A field of bytes of a protobuf message. */
 function field(number: number, bytes: readonly number[]): number[] {
@@ -107,4 +111,56 @@ test("the same seed plans the same, another seed other faults; the full plan has
   const full = planOf(1, false, ["draw"], "");
   expect(full.runs.length + full.burst.length).toBeGreaterThanOrEqual(200);
   for (const name of PROCESS_FAULTS) expect(full.faults).toContain(name);
+});
+
+test("every task takes part, in the burst too; only what fills a picture is branched or hurried", () => {
+  const { runs, burst, more } = planOf(1, true, TASKS, "");
+  for (const list of [runs, burst]) expect(new Set(list.map(({ task }) => task))).toEqual(new Set(TASKS));
+  const all = [...runs, ...burst, ...Array.from({ length: 40 }, more)];
+  const branched = all.filter(({ behaviour }) => ["budget", "fork", "redraw"].includes(behaviour));
+  expect(new Set(branched.map(({ task }) => task))).toEqual(new Set(PICTURE_TASKS));
+});
+
+test("a worker that ends unasked is a violation with its last words, but for one that met no store at its start", () => {
+  const end = { name: "worker-1", how: "code 1", born: 1000, ended: 2000, worked: false, said: "" };
+  const refused = "error: no answer (store_unreachable)\n  fix: start denokv\n";
+  const judged = (changes: Partial<UnaskedEnd>, from: number, to: number) => {
+    const violations = new Violations();
+    const excused = judgeEnds([{ ...end, ...changes }], [{ from, to }], violations);
+    return [excused.length, violations.lines];
+  };
+  expect(judged({ said: refused }, 1500, 2500)).toEqual([1, []]);
+  expect(judged({ said: refused }, 2500, 3500)[0]).toBe(0);
+  expect(judged({ said: refused, worked: true }, 1500, 2500)[0]).toBe(0);
+  const crash = "one\nerror: Uncaught (in promise) TypeError: x";
+  expect(judged({ said: crash, how: "SIGSEGV" }, 1500, 2500)).toEqual([
+    0,
+    ["worker_ended: worker-1 ended with SIGSEGV after 1000 ms: one | error: Uncaught (in promise) TypeError: x"],
+  ]);
+});
+
+test("a trap that a commit has sprung is no longer taken away: its fault comes about, and is told", async () => {
+  const answered = Promise.withResolvers<void>();
+  const upstream = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async () => {
+    await answered.promise;
+    return new Response(new Uint8Array([8, 2]));
+  });
+  const proxy = new StoreProxy("one", `http://127.0.0.1:${upstream.addr.port}`, new Witness());
+  try {
+    const unmet = proxy.set("before", false);
+    unmet.take();
+    expect(await unmet.sprung).toBe(false);
+    let acted = 0;
+    const { sprung, take } = proxy.set("after", false, () => ++acted > 0);
+    const commit = fetch(`${proxy.address}/v2/atomic_write`, { method: "POST", body: new Uint8Array() });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    take();
+    answered.resolve();
+    expect(await sprung).toBe(true);
+    expect(acted).toBe(1);
+    await (await commit).body?.cancel();
+  } finally {
+    await proxy.close();
+    await upstream.shutdown();
+  }
 });

@@ -23,7 +23,17 @@ export interface TableFileOptions {
 
 /** Writes those of the tables that the source has. */
 export async function writeTables(source: TensorSource, options: TableFileOptions): Promise<FileEntry> {
-  const tables = NAMES.filter((name) => source.dims(name) !== undefined).map((name) => weight(source, name));
+  return await writeHalves(source, TABLES, NAMES.filter((name) => source.dims(name) !== undefined), options);
+}
+
+/** Tensors of a source as fp16, in a new safetensors file. @throws {UnmaskError} `weight_out_of_range` */
+export async function writeHalves(
+  source: TensorSource,
+  name: string,
+  names: readonly string[],
+  options: TableFileOptions,
+): Promise<FileEntry> {
+  const tables = names.map((name) => weight(source, name));
   const header: Record<string, { dtype: "F16"; shape: readonly number[]; data_offsets: [number, number] }> = {};
   let total = 0;
   for (const { name, dims } of tables) {
@@ -31,7 +41,7 @@ export async function writeTables(source: TensorSource, options: TableFileOption
     header[name] = { dtype: "F16", shape: dims, data_offsets: [total, total + bytes] };
     total += bytes;
   }
-  const file = await HashedFile.create(options.folder, TABLES);
+  const file = await HashedFile.create(options.folder, name);
   try {
     await file.write(encodeHeader(header));
     let done = 0;
