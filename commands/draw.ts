@@ -3,14 +3,14 @@
  *
  * @module
  */
-import { dirname } from "node:path";
 import { UnmaskError } from "../core/errors.ts";
-import { encodePicture, type OutputFormat } from "../core/image/codec.ts";
+import { encodePicture } from "../core/image/codec.ts";
 import { type DrawInput, parseDrawInput } from "../core/tasks/draw_input.ts";
 import { type FinishedDraw, openInference, type RemoteInference } from "../core/tasks/remote.ts";
 import { type Command, type CommandContext, main } from "./lib/command.ts";
 import { COMMON_FLAGS, type FlagValues, parseFlags, usage } from "./lib/flags.ts";
 import { MODEL_FLAGS, modelChoice, type OpenModel } from "./lib/model.ts";
+import { outputFile, writePicture } from "./lib/output_file.ts";
 import { Progress } from "./lib/progress.ts";
 
 export const DRAW_FLAGS = {
@@ -26,11 +26,6 @@ export const DRAW_FLAGS = {
 
 type DrawFlags = FlagValues<typeof DRAW_FLAGS>;
 
-const FORMATS: Readonly<Record<string, OutputFormat>> = { png: "png", jpg: "jpeg", jpeg: "jpeg", webp: "webp" };
-
-/** Quality of a lossy file, 0-100. */
-const LOSSY_QUALITY = 95;
-
 /** The command over a way to open a model and a codec; tests give it others. */
 export function drawCommand(open: OpenModel, encode: typeof encodePicture): Command {
   return async (args, context) => {
@@ -41,14 +36,12 @@ export function drawCommand(open: OpenModel, encode: typeof encodePicture): Comm
     }
     const prompt = onePrompt(positionals);
     const request = drawInput(prompt, flags);
-    const out = flags.out ?? "picture.png";
-    const format = formatOf(out);
-    await refuseFolder(out);
+    const file = await outputFile(flags.out ?? "picture.png");
     const inference = await open(modelChoice(flags));
     try {
       const drawn = await draw(inference, request, context);
-      await write(out, await encode(drawn.picture, format, format === "png" ? undefined : LOSSY_QUALITY));
-      return report(drawn, prompt, out, inference, context);
+      await writePicture(file, drawn.picture, encode);
+      return report(drawn, prompt, file.out, inference, context);
     } finally {
       await inference.close();
     }
@@ -100,42 +93,6 @@ function onePrompt(positionals: readonly string[]): string {
     message: prompt === undefined ? "there is no prompt" : "the prompt came in several arguments",
     fix: 'put it in quotes: deno task draw "a photo of a dog"',
     param: "prompt",
-  });
-}
-
-function formatOf(out: string): OutputFormat {
-  const extension = /\.([^./\\]+)$/.exec(out)?.[1]?.toLowerCase() ?? "";
-  const format = Object.hasOwn(FORMATS, extension) ? FORMATS[extension] : undefined;
-  if (format !== undefined) return format;
-  throw new UnmaskError({
-    code: "output_format_unsupported",
-    message: "the name of the file does not say which format it has",
-    fix: "end it in .png, .jpg or .webp",
-    param: "out",
-  });
-}
-
-/** Before the draw, not after it: a wrong folder shall not cost the time of a picture. */
-async function refuseFolder(out: string): Promise<void> {
-  const folder = await Deno.stat(dirname(out)).catch(() => undefined);
-  if (folder?.isDirectory !== true) throw notWritable(out);
-}
-
-async function write(out: string, bytes: Uint8Array): Promise<void> {
-  try {
-    await Deno.writeFile(out, bytes);
-  } catch (cause) {
-    throw notWritable(out, cause);
-  }
-}
-
-function notWritable(out: string, cause?: unknown): UnmaskError {
-  return new UnmaskError({
-    code: "output_not_writable",
-    message: `${out} cannot be written`,
-    fix: "name a file in a folder that exists and that you may write to",
-    param: "out",
-    cause,
   });
 }
 
