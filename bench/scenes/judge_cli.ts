@@ -1,7 +1,7 @@
 /**
  * The judge for Python: `deno run --allow-read bench/scenes/judge_cli.ts FOLDER`, where FOLDER holds `pictures.u8` (raw
  * uint8 [n, 256, 256, 3]) and `metadata.jsonl` (n lines of GenEval's metadata). Prints one line of JSON:
- * `{mean, kinds, strict, strict_kinds, n, results: [{correct, strict, reason}]}`.
+ * `{mean, kinds, strict, strict_kinds, n, results: [{correct, strict, reason, things: [[cls, color, size, x, y]]}]}`.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { loadWorld } from "./world.ts";
 const [folder] = Deno.args;
 if (folder === undefined) throw new Error("usage: judge_cli.ts FOLDER");
 const world = await loadWorld();
-const { judge } = createJudge(world);
+const { judge, see } = createJudge(world);
 const side = world.data.canvas, bytes = side * side * 3;
 const pictures = await readFile(`${folder}/pictures.u8`);
 const lines = (await readFile(`${folder}/metadata.jsonl`, "utf8")).trim().split("\n");
@@ -22,6 +22,9 @@ if (pictures.length !== lines.length * bytes) throw new Error("pictures.u8 does 
 const judged = lines.map((line, index) => {
   const metadata: Metadata = JSON.parse(line);
   const picture = { width: side, height: side, data: pictures.subarray(index * bytes, (index + 1) * bytes) };
-  return { tag: metadata.tag, verdict: judge(picture, metadata) };
+  const things = see(picture).detections.map(({ cls, color, size, x, y }) => [cls, color, size, x, y]);
+  return { tag: metadata.tag, verdict: judge(picture, metadata), things };
 });
-console.log(JSON.stringify({ ...summarise(judged), results: judged.map(({ verdict }) => verdict) }));
+console.log(
+  JSON.stringify({ ...summarise(judged), results: judged.map(({ verdict, things }) => ({ ...verdict, things })) }),
+);

@@ -31,7 +31,7 @@ class Things(nn.Module):
         self.map = nn.Parameter(torch.zeros(CONFIG["d_model"], width))
 
     def forward(self):
-        return torch.cat([self.none, (self.classes + self.tints).flatten(0, 1) + self.rows @ self.map])
+        return torch.cat([self.none, (self.classes + self.tints).flatten(0, 1) + 0.1 * self.rows @ self.map])
 
 
 class Pairs(nn.Module):
