@@ -4,18 +4,19 @@
  *
  * @module
  */
+import { begin, takingPart } from "./beginning.ts";
 import { keys } from "./keys.ts";
 import { FencedRun } from "./fenced_run.ts";
-import { readFiles } from "./input_files.ts";
 import type { Ledger } from "./ledger.ts";
 import { type Claim, type Queue, settle, type Settled } from "./queue.ts";
-import { type Control, type Origin, problemOf, type RunOutput, type RunRecord } from "./record.ts";
+import { type Control, type EventBody, problemOf, type RunOutput, type RunRecord } from "./record.ts";
 import { mergeCounts, stepsWithin } from "./state/budget.ts";
 import { type Kind, pictureOf } from "./state/kind.ts";
 import { countsOf, fileOf } from "./result_file.ts";
 import type { EncodeOutput, OpenSteps, StepEngine, StepResult } from "./step_engine.ts";
-import { readState, stageUntilDone } from "./stored_state.ts";
+import { stageUntilDone } from "./stored_state.ts";
 import type { Commit } from "./store/types.ts";
+import { ToldText } from "./told_text.ts";
 import { UnmaskError } from "../errors.ts";
 
 export interface ActiveRunParts {
@@ -50,9 +51,7 @@ export class ActiveRun {
   readonly #fenced: FencedRun;
   #state: unknown;
   #steps: OpenSteps | undefined;
-  /** Tokens of text that are done, and what was told of them. */
-  #settled = 0;
-  #said = "";
+  readonly #text: ToldText;
   #merges: RunRecord["merges"];
   /** Takes no turns: its result is being saved. */
   resting = false;
@@ -67,6 +66,7 @@ export class ActiveRun {
   constructor(claim: Claim, kind: Kind, parts: ActiveRunParts) {
     this.kind = kind;
     this.#parts = parts;
+    this.#text = new ToldText(kind, parts.engine);
     this.#merges = claim.record.merges;
     const present = () => ({
       record: this.#progressed(),
@@ -113,25 +113,13 @@ export class ActiveRun {
     this.stepped = true;
     const progress = this.kind.progress(this.#state);
     this.#fenced.note({ type: "run.step", data: { ...progress, revealed: delta.positions.length } });
-    await this.#tellText();
+    this.#note(await this.#text.next(this.#state));
     this.#fenced.saveBehind();
     return this.kind.done(this.#state) ? "result" : "more";
   }
 
-  /** A block of text that is done is told at once; `run.text` events together are the answer. */
-  async #tellText(): Promise<void> {
-    const settled = this.kind.settled?.(this.#state) ?? 0;
-    const { engine } = this.#parts;
-    if (settled <= this.#settled || engine.text === undefined) return;
-    this.#settled = settled;
-    this.#noteText(await engine.text(this.record.task, this.#state));
-  }
-
-  #noteText(text: string): void {
-    // A beginning that changed could not be taken back: then the result alone has it right.
-    if (text.length <= this.#said.length || !text.startsWith(this.#said)) return;
-    this.#fenced.note({ type: "run.text", data: { text: text.slice(this.#said.length) } });
-    this.#said = text;
+  #note(event: EventBody | null): void {
+    if (event !== null) this.#fenced.note(event);
   }
 
   get control(): Control {
@@ -154,57 +142,14 @@ export class ActiveRun {
     if (entry !== null && told === this.#told) this.tell(entry.value);
   }
 
-  /** The first state, from the last snapshot if there is one. Says which numerics take part. */
+  /** The first state here. Says which numerics take part. */
   async #begin(): Promise<unknown> {
     const { engine, ledger } = this.#parts;
-    const { record } = this;
-    const known = record.fingerprints;
-    const exact = record.exact && (known.length === 0 || known.at(-1) === engine.fingerprint);
-    if (!exact && record.require_exact && known.at(-1) !== engine.fingerprint) {
-      throw new UnmaskError({
-        code: "numerics_differ",
-        message: "this worker computes with other numerics than the run began with, and the run asks for exactness",
-        fix: "start a worker like the first one, or the run without require_exact",
-        status: 409,
-      });
-    }
-    // Nobody has written a state before the first claim.
-    const stored = record.claims === 1
-      ? null
-      : await readState(ledger.store, keys.state(record.owner, record.id), record.owner, record.id);
-    const state = stored === null ? await this.#first() : await this.#resumed(stored);
-    if (known.at(-1) !== engine.fingerprint) {
-      this.#fenced.amend({ fingerprints: [...known, engine.fingerprint], exact });
-    }
+    const changes = takingPart(this.record, engine);
+    const state = await begin(this.record, { store: ledger.store, engine, kind: this.kind });
+    await this.#text.takeUp(state);
+    this.#fenced.amend(changes);
     return state;
-  }
-
-  /** A state from its bytes, with the pictures that lie beside it, and what was told of its text. */
-  async #resumed(stored: Uint8Array): Promise<unknown> {
-    const { kind } = this;
-    const { engine } = this.#parts;
-    const detached = kind.decode(stored);
-    const state = kind.attach === undefined ? detached : kind.attach(detached, await this.#fresh());
-    this.#settled = kind.settled?.(state) ?? 0;
-    if (this.#settled > 0 && engine.text !== undefined) this.#said = await engine.text(this.record.task, state);
-    return state;
-  }
-
-  /** As the run began, without its origin. */
-  async #fresh(): Promise<unknown> {
-    const { engine, ledger } = this.#parts;
-    const { owner, id, task, input } = this.record;
-    return await engine.start(task, await readFiles(ledger.store, owner, id, input));
-  }
-
-  async #first(): Promise<unknown> {
-    const { ledger } = this.#parts;
-    const { record } = this;
-    const fresh = await this.#fresh();
-    if (record.origin === null) return fresh;
-    const stored = await readState(ledger.store, keys.origin(record.owner, record.id), record.owner, record.id);
-    if (stored === null) throw originMissing();
-    return branch(this.kind, fresh, this.kind.decode(stored), record.origin);
   }
 
   /** Merges the counts to come if the time left is short; durable before any merged step runs. */
@@ -265,7 +210,7 @@ export class ActiveRun {
       bytes: bytes.length,
       ...countsOf(result),
     };
-    if ("text" in result && result.boxes === undefined) this.#noteText(result.text);
+    if ("text" in result && result.boxes === undefined) this.#note(this.#text.until(result.text));
     const { step, steps } = this.kind.progress(this.#state);
     await this.#leave({
       changes: { state: "succeeded", output, attempts: 0, error: null },
@@ -307,21 +252,4 @@ export class ActiveRun {
     this.#steps = undefined;
     await steps?.close().catch(() => undefined);
   }
-}
-
-/** A fork's or redraw's first state. */
-function branch(kind: Kind, fresh: unknown, parent: unknown, origin: Origin): unknown {
-  const picture = pictureOf(kind);
-  return origin.kind === "fork"
-    ? picture.fork(fresh, parent, origin.step)
-    : picture.redraw(fresh, parent, Uint32Array.from(origin.positions ?? []));
-}
-
-function originMissing(): UnmaskError {
-  return new UnmaskError({
-    code: "origin_missing",
-    message: "the state that this run was to begin from is gone",
-    fix: "fork or redraw again from a run that is still there",
-    status: 410,
-  });
 }
