@@ -10,6 +10,9 @@ import { type Held, heldBy, land, type Ledger } from "./ledger.ts";
 import { placeKey, placeWrite, rankOf, settle, type Settled } from "./queue.ts";
 import { type Control, isTerminal, type RunRecord } from "./record.ts";
 
+/** Why a run failed from whose last snapshot nobody can go on. */
+const STATE_LOST: readonly string[] = ["blob_corrupt", "state_unreadable"];
+
 export interface ControlsParts {
   readonly ledger: Ledger;
   /** Told when something is queued, so that a worker in this process need not poll for it. */
@@ -66,7 +69,7 @@ export class Controls {
 
   /**
    * A run that failed or came too late, again: under its id, from its last durable step, with its deadline and its time at
-   * work anew.
+   * work anew. Where that step cannot be read it begins anew from its input.
    *
    * @throws `run_not_failed` (409)
    */
@@ -74,10 +77,12 @@ export class Controls {
     const { ledger, onQueued } = this.#parts;
     for (;;) {
       const { record, version } = await heldBy(ledger, owner, id);
-      const { state, deadline, created_at, priority } = record;
+      const { state, deadline, created_at, priority, error } = record;
       if (state !== "failed" && state !== "expired") throw notFailed(record);
       const now = ledger.now();
+      const anew = STATE_LOST.includes(error?.code ?? "");
       const { record: after, sets } = ledger.next(record, {
+        ...anew && { step: 0, steps: 0, merges: [], fingerprints: [], exact: true },
         state: "queued",
         place: [rankOf(priority), now],
         attempts: 0,
@@ -86,12 +91,12 @@ export class Controls {
         finished_at: null,
         expires_at: null,
         deadline: deadline === null ? null : now + (deadline - created_at),
-      }, [{ type: "run.requeued", data: { reason: "retry", step: record.step, wait_ms: 0 } }]);
+      }, [{ type: "run.requeued", data: { reason: "retry", step: anew ? 0 : record.step, wait_ms: 0 } }]);
       const landed = await ledger.write(after, {
         checks: [{ key: keys.run(owner, id), version }],
         sets: [...sets, placeWrite(after)],
         // What was asked before its end is over with it.
-        deletes: [keys.dead(id), keys.control(owner, id)],
+        deletes: [keys.dead(id), keys.control(owner, id), ...anew ? [keys.state(owner, id)] : []],
       });
       if (landed === null) continue;
       onQueued?.();

@@ -100,6 +100,28 @@ test("a corrupt result is told as such, and a fork at the last step draws it aga
   expect((await bench.runs.result(OWNER, fork.record.id)).bytes).toEqual(await undisturbed(INPUT));
 });
 
+test("a corrupt snapshot ends the run with its reason, and a retry draws it from its input, under its id", async () => {
+  bench = await Bench.open();
+  const id = await bench.create();
+  const first = bench.worker();
+  await bench.until(id, ({ step }) => step >= 3);
+  await first.stop();
+  const key = keys.state(OWNER, id);
+  const entry = await bench.store.get<{ step: number; bytes: Uint8Array }>(key);
+  if (entry === null) throw new Error("there is no snapshot");
+  const bytes = entry.value.bytes.slice(0, -3);
+  await bench.store.commit({ sets: [{ key, value: { ...entry.value, bytes } }] });
+  const second = bench.worker({ maximumAttempts: 2 });
+  const failed = await bench.until(id, ({ state }) => state === "failed");
+  expect(failed.error).toMatchObject({ code: "state_unreadable", fix: expect.stringContaining("start the run again") });
+  await second.stop();
+  expect(await bench.runs.retry(OWNER, id)).toMatchObject({ id, state: "queued", step: 0, error: null });
+  bench.worker();
+  const last = await bench.until(id, ({ state }) => state === "succeeded");
+  expect(last).toMatchObject({ step: INPUT.steps, exact: true, fingerprints: ["table"] });
+  expect((await bench.runs.result(OWNER, id)).bytes).toEqual(await undisturbed(INPUT));
+});
+
 /** Other bytes under the same head. */
 async function corrupt(store: Store, key: { owner: string; run: string; name: string }): Promise<void> {
   const head = await store.get<BlobHead>(headKey(key));
