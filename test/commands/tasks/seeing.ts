@@ -19,8 +19,7 @@ export interface Seeing extends RemoteInference {
 
 /** @param able what the model was trained for. @default everything */
 export async function seeing(
-  { able = TASKS, says }: { readonly able?: readonly TaskName[]; readonly says?: Readonly<Record<number, number>> } =
-    {},
+  { able = TASKS, ...saying }: Saying & { readonly able?: readonly TaskName[] } = {},
 ): Promise<Seeing> {
   const table = seeingModel(saying), side = table.config.grid;
   // A picture that a file can hold: a pixel for each id.
@@ -32,7 +31,9 @@ export async function seeing(
     });
   const model = { ...table, decode }, info = { ...INFO, model: "table", tasks: able };
   const engine = { info: model.info, close: () => Promise.resolve() } as Loaded["engine"];
-  const { calls } = new ThreadHandlers(() => Promise.resolve({ engine, model, draw: createDraw(), info }));
+  const { calls } = new ThreadHandlers(() =>
+    Promise.resolve({ engine, model, draw: createDraw(), lexicon: null, info })
+  );
   await calls.load({ modelFolder: "table" });
   const inputs: Seeing["inputs"] = [];
   const steps: RemoteSteps = {
