@@ -2,6 +2,7 @@
 import { afterEach, expect, test } from "vitest";
 import { UnmaskError } from "../../../core/errors.ts";
 import { RESULT } from "../../../core/runs/active_run.ts";
+import { eventsAfter } from "../../../core/runs/follow.ts";
 import { keys } from "../../../core/runs/keys.ts";
 import type { RunRecord } from "../../../core/runs/record.ts";
 import { readState, SNAPSHOT_BYTES, stageState } from "../../../core/runs/stored_state.ts";
@@ -157,11 +158,20 @@ test("a state is a value while it is small and a blob when it is not; a corrupt 
   expect(await put(larger)).toEqual(larger);
 });
 
-test("a blob is found by its owner alone", async () => {
+test("a run, its blobs and its events are found by their owner alone", async () => {
   bench = await Bench.open();
   const id = await bench.create();
   await putBlob(bench.store, { owner: OWNER, run: id, name: RESULT }, new Uint8Array(9), "image/png");
-  for (const ask of ["result", "get", "state", "cancel"] as const) {
-    await expect(bench.runs[ask]("another", id), ask).rejects.toMatchObject({ code: "run_not_found", status: 404 });
+  const { runs, ledger } = bench;
+  const refused = { code: "run_not_found", status: 404 };
+  for (const ask of ["result", "get", "state", "cancel", "pause", "resume", "retry"] as const) {
+    await expect(runs[ask]("another", id), ask).rejects.toMatchObject(refused);
   }
+  await expect(runs.fork("another", id, { step: 0 })).rejects.toMatchObject(refused);
+  const region = () => Promise.resolve(Uint32Array.of(0));
+  await expect(runs.redraw("another", id, {}, region)).rejects.toMatchObject(refused);
+  const events = async (owner: string) => await Array.fromAsync(eventsAfter(ledger, owner, id, 0));
+  expect(await events("another")).toEqual([]);
+  expect(await events(OWNER)).toHaveLength(1);
+  expect(await runs.get(OWNER, id)).toMatchObject({ state: "queued" });
 });
