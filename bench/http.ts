@@ -1,6 +1,7 @@
 /**
- * `deno task bench http`: what HTTP costs. `/health` over 20 connections while pictures are drawn; what a request adds to
- * the engine's own time; and the cold start of a front without an engine, as a multiple of a bare hono app's.
+ * `deno task bench http`: what HTTP costs. What a request adds to the engine's own time, with nothing else to do;
+ * `/health` over 20 connections while pictures are drawn; and the cold start of a front without an engine, as a multiple
+ * of a bare hono app's.
  *
  * @module
  */
@@ -9,12 +10,11 @@ import { denokvPath, DenokvServer, TOKEN } from "../commands/lib/denokv.ts";
 import { COMMON_FLAGS, parseFlags, usage } from "../commands/lib/flags.ts";
 import { describeMachine } from "../commands/lib/machine.ts";
 import { startServer } from "../commands/lib/start_server.ts";
-import { encodePicture } from "../core/image/codec.ts";
-import { openInference } from "../core/tasks/remote.ts";
+import { addedByHttp, type Input } from "./lib/added_by_http.ts";
 import { coldStart } from "./lib/cold_start.ts";
 
 const FLAGS = {
-  pictures: { kind: "number", help: "pictures of each side of the comparison (default: 20)" },
+  pictures: { kind: "number", help: "pictures of each side of the comparison (default: 40)" },
   seconds: { kind: "number", help: "how long /health is asked (default: 10)" },
   starts: { kind: "number", help: "cold starts of each side (default: 5)" },
   ...COMMON_FLAGS,
@@ -22,7 +22,7 @@ const FLAGS = {
 
 const CONNECTIONS = 20;
 const MODEL = "models/scenes";
-const input = (seed: number) => ({ prompt: "a photo of a dog", seed, steps: 16 });
+const input = (seed: number): Input => ({ prompt: "a photo of a dog", seed, steps: 16 });
 
 export const httpBench: Command = async (args, { output }) => {
   const { flags } = parseFlags(args, FLAGS);
@@ -30,31 +30,31 @@ export const httpBench: Command = async (args, { output }) => {
     output.stderr(`${usage("bench http [flags]", FLAGS)}\n`);
     return { help: true };
   }
-  const { pictures = 20, seconds = 10, starts = 5 } = flags;
+  const { pictures = 40, seconds = 10, starts = 5 } = flags;
+  const layer = await addedByHttp(MODEL, pictures, input, requestPicture);
   const server = await startServer();
-  let health: readonly number[];
-  let layer: Layer;
-  try {
-    health = await healthWhileDrawing(server.url, seconds);
-    layer = await addedByHttp(server.url, pictures);
-  } finally {
-    await server.stop();
-  }
+  const health = await healthWhileDrawing(server.url, seconds).finally(() => server.stop());
   const cold = await coldStarts(starts);
   const report = {
     machine: await describeMachine(),
+    layer,
     health_requests: health.length,
     health_p50_ms: at(health, 0.5),
     health_p99_ms: at(health, 0.99),
-    engine_p50_ms: at(layer.engine, 0.5),
-    request_p50_ms: at(layer.request, 0.5),
-    added_p50_ms: at(layer.request.map((time, i) => time - (layer.engine[i] ?? 0)), 0.5),
     cold_start: cold,
   };
+  const { engine_ms, file_ms, request_ms, added_ms, added_p50_interval_ms: [low, high], parts_ms } = layer;
   output.stderr(
-    `/health while drawing, ${CONNECTIONS} connections: p50 ${report.health_p50_ms} ms, p99 ${report.health_p99_ms} ms\n` +
-      `a picture: ${report.engine_p50_ms} ms of the engine, ${report.request_p50_ms} ms as a request, ` +
-      `${report.added_p50_ms} ms added at p50\n` +
+    `${pictures} pictures of ${input(0).steps} steps, each through the core and through HTTP, in one process\n` +
+      `  engine (open, steps, decode)  p50 ${engine_ms.p50} ms\n` +
+      `  the file of its pixels        p50 ${file_ms.p50} ms\n` +
+      `  request                       p50 ${request_ms.p50} ms\n` +
+      `  added to both                 p50 ${added_ms.p50} ms (95 %: ${low} to ${high}), ` +
+      `quartiles ${added_ms.p25} and ${added_ms.p75}, least ${added_ms.minimum}\n` +
+      `  added to the engine alone     p50 ${layer.added_with_file_ms.p50} ms\n` +
+      `  a request's parts: ${parts_ms.before} ms until the engine is asked, ${parts_ms.engine} in it, ` +
+      `${parts_ms.between} between its steps, ${parts_ms.file} the file, ${parts_ms.after} until the answer's end\n` +
+      `/health while drawing, ${CONNECTIONS} connections: p50 ${report.health_p50_ms} ms, p99 ${report.health_p99_ms} ms\n` +
       (cold === null
         ? "no denokv: the front's cold start was not measured\n"
         : `cold start: front ${cold.front_ms} ms, bare hono ${cold.hono_ms} ms, ${cold.multiple} times\n`),
@@ -68,7 +68,7 @@ async function healthWhileDrawing(url: string, seconds: number): Promise<readonl
   const times: number[] = [];
   const over = () => performance.now() >= end;
   const drawing = async () => {
-    for (let seed = 0; !over(); seed++) await requestPicture(url, seed);
+    for (let seed = 0; !over(); seed++) await requestPicture(url, input(seed));
   };
   const asking = async () => {
     while (!over()) {
@@ -82,43 +82,11 @@ async function healthWhileDrawing(url: string, seconds: number): Promise<readonl
   return times;
 }
 
-/** Ms of the same pictures, in the same order. */
-interface Layer {
-  readonly engine: readonly number[];
-  readonly request: readonly number[];
-}
-
-/**
- * The same picture by turns, each side first in every other one: from an inference of this process to a file's bytes, as
- * `deno task draw` makes them, and from the server to the answer's last byte.
- */
-async function addedByHttp(url: string, pictures: number): Promise<Layer> {
-  const inference = await openInference({ modelFolder: MODEL, provider: "cpu" });
-  try {
-    const [engine, request]: [number[], number[]] = [[], []];
-    const sides = [
-      [engine, async (seed: number) => void await encodePicture((await inference.draw(input(seed))).picture, "png")],
-      [request, (seed: number) => requestPicture(url, seed)],
-    ] as const;
-    for (let seed = 0; seed <= pictures; seed++) {
-      for (const [times, draw] of seed % 2 === 0 ? sides : sides.toReversed()) {
-        const start = performance.now();
-        await draw(seed);
-        // The first of each warms up.
-        if (seed > 0) times.push(performance.now() - start);
-      }
-    }
-    return { engine, request };
-  } finally {
-    await inference.close();
-  }
-}
-
-async function requestPicture(url: string, seed: number): Promise<void> {
+async function requestPicture(url: string, input: Input): Promise<void> {
   const response = await fetch(`${url}/v1/images/generations`, {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify(input(seed)),
+    body: JSON.stringify(input),
   });
   await response.arrayBuffer();
   if (!response.ok) throw new Error(`the server answered ${response.status}`);

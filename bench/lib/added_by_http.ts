@@ -1,0 +1,133 @@
+/**
+ * What a request adds to the engine's own time: the same picture by turns through the core (open, steps, decode) and
+ * through HTTP, in one process and so with the same threads, one at a time, with nothing else to do.
+ *
+ * @module
+ */
+import { codecThread } from "../../core/image/codec_thread.ts";
+import { openInference } from "../../core/tasks/remote.ts";
+import { median } from "./median.ts";
+import { type Parts, RequestWatch } from "./request_watch.ts";
+import { serverHere } from "./server_here.ts";
+
+export interface Input {
+  readonly prompt: string;
+  readonly seed: number;
+  readonly steps: number;
+}
+
+/** Ms of one picture by both ways. */
+interface Pair {
+  /** `RemoteInference.draw`. */
+  readonly engine: number;
+  /** Its file, by the server's own codec. */
+  readonly file: number;
+  /** From the request to the answer's last byte. */
+  readonly request: number;
+  readonly parts: Parts;
+}
+
+/** Pictures of each side that only warm up. */
+const WARM_UP = 5;
+
+export interface Spread {
+  readonly p50: number;
+  /** Quartiles. */
+  readonly p25: number;
+  readonly p75: number;
+  readonly minimum: number;
+}
+
+export interface AddedByHttp {
+  readonly pictures: number;
+  readonly engine_ms: Spread;
+  readonly file_ms: Spread;
+  readonly request_ms: Spread;
+  /** Pair by pair: request - engine - file. */
+  readonly added_ms: Spread;
+  /** 95 % interval of the median of `added_ms`, by order statistics. */
+  readonly added_p50_interval_ms: readonly [number, number];
+  /** Pair by pair: request - engine, the writing of the file with it. */
+  readonly added_with_file_ms: Spread;
+  /** Medians. */
+  readonly parts_ms: Parts;
+}
+
+export async function addedByHttp(
+  model: string,
+  pictures: number,
+  input: (seed: number) => Input,
+  post: (url: string, input: Input) => Promise<void>,
+): Promise<AddedByHttp> {
+  const watch = new RequestWatch(await openInference({ modelFolder: model, provider: "cpu" }), codecThread());
+  const { inference, codec } = watch;
+  const server = await serverHere(inference, codec);
+  try {
+    const pairs: Pair[] = [];
+    for (let seed = 0; seed < WARM_UP + pictures; seed++) {
+      let own: { readonly engine: number; readonly file: number } | undefined;
+      let asked: { readonly request: number; readonly parts: Parts } | undefined;
+      const sides = [
+        async () => {
+          const [engine, { picture }] = await timed(() => inference.draw(input(seed)));
+          own = { engine, file: (await timed(() => codec.encode(picture, "png")))[0] };
+        },
+        async () => {
+          const start = watch.start();
+          const [request] = await timed(() => post(server.url, input(seed)));
+          asked = { request, parts: watch.parts(start, request) };
+        },
+      ];
+      // Each side is first in every other pair.
+      for (const side of seed % 2 === 0 ? sides : sides.toReversed()) await side();
+      if (seed >= WARM_UP && own !== undefined && asked !== undefined) pairs.push({ ...own, ...asked });
+    }
+    return summary(pairs);
+  } finally {
+    await server.stop();
+  }
+}
+
+export function summary(pairs: readonly Pair[]): AddedByHttp {
+  const added = pairs.map(({ engine, file, request }) => request - engine - file);
+  const part = (name: keyof Parts) => round(median(pairs.map(({ parts }) => parts[name])));
+  return {
+    pictures: pairs.length,
+    engine_ms: spread(pairs.map(({ engine }) => engine)),
+    file_ms: spread(pairs.map(({ file }) => file)),
+    request_ms: spread(pairs.map(({ request }) => request)),
+    added_ms: spread(added),
+    added_p50_interval_ms: medianInterval(added),
+    added_with_file_ms: spread(pairs.map(({ engine, request }) => request - engine)),
+    parts_ms: {
+      before: part("before"),
+      engine: part("engine"),
+      between: part("between"),
+      file: part("file"),
+      after: part("after"),
+    },
+  };
+}
+
+async function timed<T>(work: () => Promise<T>): Promise<readonly [number, T]> {
+  const start = performance.now();
+  const value = await work();
+  return [performance.now() - start, value];
+}
+
+function spread(values: readonly number[]): Spread {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (part: number) => round(sorted[Math.floor(part * (sorted.length - 1))] ?? 0);
+  return { p50: round(median(values)), p25: at(0.25), p75: at(0.75), minimum: at(0) };
+}
+
+/** Ranks n/2 -+ 0.98 sqrt(n). */
+function medianInterval(values: readonly number[]): readonly [number, number] {
+  const sorted = values.toSorted((a, b) => a - b);
+  const half = 0.98 * Math.sqrt(sorted.length);
+  const low = Math.max(0, Math.floor(sorted.length / 2 - half));
+  const high = Math.min(sorted.length - 1, Math.ceil(sorted.length / 2 + half) - 1);
+  return [round(sorted[low] ?? 0), round(sorted[high] ?? 0)];
+}
+
+const round = (value: number): number => Number(value.toFixed(2));
