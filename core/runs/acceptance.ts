@@ -77,7 +77,7 @@ export class Acceptance {
     kind.parse(await fillFiles(seeded, () => STAND_IN));
     const config = this.#options.webhooks ?? NO_WEBHOOKS;
     parseRunWebhooks(options.webhooks ?? [], config);
-    const digest = digestOf(wish.asked);
+    const digest = idempotencyKey === undefined ? "" : digestOf(wish.asked);
     const known = idempotencyKey === undefined ? null : await this.#attached(owner, idempotencyKey, digest);
     if (known !== null) return known;
     await admit?.(owner);
