@@ -93,6 +93,8 @@ const INPUTS: Readonly<Record<TaskName, (random: Random, picture: Picture) => Pl
     seed: 2,
     steps: random.of([4, 6]),
   }),
+  plan: (random) => ({ prompt: random.of(PROMPTS), seed: 2, length: 32 }),
+  reflect: (random) => ({ prompt: random.of(PROMPTS), seed: 2, steps: random.of([4, 6]), rounds: 2 }),
 };
 
 const OWNERS = ["first-key", "second-key"] as const;

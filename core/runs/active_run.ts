@@ -210,7 +210,7 @@ export class ActiveRun {
       bytes: bytes.length,
       ...countsOf(result),
     };
-    if ("text" in result && result.boxes === undefined) this.#note(this.#text.until(result.text));
+    if ("text" in result && this.kind.settled !== undefined) this.#note(this.#text.until(result.text));
     const { step, steps } = this.kind.progress(this.#state);
     await this.#leave({
       changes: { state: "succeeded", output, attempts: 0, error: null },

@@ -6,7 +6,7 @@
  */
 import type { Picture } from "../model/types.ts";
 import type { OutputFormat } from "./record.ts";
-import type { PictureResult, TextResult } from "../tasks/all_tasks.ts";
+import type { TaskResult } from "../tasks/all_tasks.ts";
 import type { Delta } from "../tasks/task.ts";
 
 export interface OpenSteps {
@@ -14,8 +14,8 @@ export interface OpenSteps {
   close(): Promise<void>;
 }
 
-/** What a run gives: a picture, or text. */
-export type StepResult = PictureResult | TextResult;
+/** What a run gives. */
+export type StepResult = TaskResult;
 
 export interface StepEngine {
   /** See state/fingerprint.ts. */

@@ -1,6 +1,6 @@
 /**
- * Every task that the inference thread knows, by name and in one shape: what a task gives is a picture, or text and what
- * belongs to it.
+ * Every task that the inference thread knows, by name and in one shape: what a task gives is a picture, text and what
+ * belongs to it, or the rounds that led to a picture.
  *
  * @module
  */
@@ -8,16 +8,21 @@ import { UnmaskError } from "../errors.ts";
 import type { Abilities } from "../model/abilities.ts";
 import type { Box, LocBox } from "../model/boxes.ts";
 import { IMAGE_ID, TOKENS } from "../model/chat_template.ts";
+import type { Lexicon } from "../model/lexicon.ts";
+import type { EditPlanVerb } from "../model/prompts.ts";
 import type { Model, Picture } from "../model/types.ts";
 import { answerPrompt, type AnswerState, createAnswer } from "./answer.ts";
 import type { DrawTask } from "./draw.ts";
 import { type DrawState, foldDraw } from "./draw_state.ts";
 import { createEdit, type EditDelta, editPromptIds, type EditState } from "./edit.ts";
+import { createPlan, planPrompt, type PlanState } from "./plan.ts";
+import { createReflect, type RoundTrace } from "./reflect.ts";
+import { foldReflect, type ReflectDelta, type ReflectState } from "./reflect_state.ts";
 import { createGround, type GroundDelta, groundPromptIds, type GroundState } from "./ground.ts";
 import type { Delta, Stepper, Task } from "./task.ts";
 import { settledText } from "./text_stepper.ts";
 
-export const TASKS = ["draw", "answer", "ground", "edit"] as const;
+export const TASKS = ["draw", "answer", "ground", "edit", "plan", "reflect"] as const;
 export type TaskName = (typeof TASKS)[number];
 
 /** Of the prompt, as it was tokenized. */
@@ -34,10 +39,18 @@ export interface PictureResult extends PromptCounts {
 
 export interface FoundBox {
   readonly label: string;
-  /** [left, top, right, bottom] in pixels of the source. */
+  /** Of an expression. */
+  readonly found?: true;
+  /** [left, top, right, bottom] in pixels of the source, or of the picture to draw. */
   readonly xyxy: readonly [number, number, number, number];
   /** As the model said it. */
   readonly loc: LocBox;
+}
+
+/** An expression that is not in the picture. */
+export interface NoBox {
+  readonly label: string;
+  readonly found: false;
 }
 
 export interface TextResult extends PromptCounts {
@@ -45,10 +58,20 @@ export interface TextResult extends PromptCounts {
   readonly textTokens: number;
   /** It has no end of its own: it was as long as it might be. */
   readonly truncated: boolean;
-  readonly boxes?: readonly FoundBox[];
+  readonly boxes?: readonly (FoundBox | NoBox)[];
+  /** Of a plan: pieces that are no object with its box. */
+  readonly malformed?: readonly string[];
+  /** Of an edit's plan; null: it does not begin as one. */
+  readonly verb?: EditPlanVerb | null;
 }
 
-export type TaskResult = PictureResult | TextResult;
+/** The picture is the last round's. */
+export interface RoundsResult extends PictureResult {
+  readonly rounds: readonly RoundTrace[];
+  readonly textTokens: number;
+}
+
+export type TaskResult = PictureResult | TextResult | RoundsResult;
 
 /** A task over one model. Its states are data: they travel between threads. */
 export interface ThreadTask {
@@ -61,10 +84,13 @@ export interface ThreadTask {
 
 export type ThreadTasks = Readonly<Record<TaskName, ThreadTask>>;
 
-export function allTasks(draw: DrawTask): ThreadTasks {
+/** @param lexicon what plans and edits may be about; null: anything */
+export function allTasks(draw: DrawTask, lexicon: Lexicon | null = null): ThreadTasks {
   const answer = createAnswer();
   const ground = createGround();
-  const edit = createEdit();
+  const edit = createEdit(lexicon);
+  const plan = createPlan(lexicon);
+  const reflect = createReflect(draw);
   return {
     draw: over(draw, draw.result),
     answer: {
@@ -77,12 +103,14 @@ export function allTasks(draw: DrawTask): ThreadTasks {
     },
     ground: over(ground, async (state, model) => {
       const found = await ground.result(state, model);
-      const boxes = found.map(({ expression, box, loc }) => ({
-        label: expression,
-        xyxy: inside(box, state.picture),
-        loc,
-      }));
-      const text = boxes.map(({ label, xyxy }) => `${label}: [${xyxy.join(", ")}]`).join("\n");
+      const boxes = found.map((one) => {
+        const { expression: label } = one;
+        if (!one.found) return { label, found: false } as const;
+        return { label, found: true, xyxy: inside(one.box, state.picture), loc: one.loc } as const;
+      });
+      const text = boxes.map((one) => `${one.label}: ${one.found ? `[${one.xyxy.join(", ")}]` : "not there"}`).join(
+        "\n",
+      );
       return {
         text,
         boxes,
@@ -97,6 +125,15 @@ export function allTasks(draw: DrawTask): ThreadTasks {
       const source = model.tokenizer.id(TOKENS.sourceImage);
       return { picture, imageTokens: ids.length, ...countsOf(editPromptIds(state, model), [IMAGE_ID, source]) };
     }),
+    plan: {
+      ...over(plan, async (state, model) => {
+        const { ids, promptTokens: _, steps: __, ...found } = await plan.result(state, model);
+        const truncated = ids.length === state.text.settings.length;
+        return { ...found, truncated, textTokens: ids.length, ...countsOf(planPrompt(state.planned, model)) };
+      }),
+      text: (state, model) => settledText((state as PlanState).text, model.tokenizer),
+    },
+    reflect: over(reflect, reflect.result),
   };
 }
 
@@ -106,12 +143,23 @@ export const FOLDS: Readonly<Record<TaskName, (state: unknown, delta: Delta) => 
   answer: (state, delta) => createAnswer().fold(state as AnswerState, delta),
   ground: (state, delta) => createGround().fold(state as GroundState, delta as GroundDelta),
   edit: (state, delta) => createEdit().fold(state as EditState, delta as EditDelta),
+  plan: (state, delta) => createPlan().fold(state as PlanState, delta),
+  reflect: (state, delta) => foldReflect(state as ReflectState, delta as ReflectDelta),
+};
+
+/** What each takes beside drawing. */
+const NEEDS: Readonly<Record<TaskName, readonly (keyof Abilities)[]>> = {
+  draw: [],
+  answer: ["words"],
+  ground: ["words", "sight"],
+  edit: ["sight"],
+  plan: ["words"],
+  reflect: ["words", "sight"],
 };
 
 /** What the weights of a folder can do of it. */
-export function tasksFor({ words, sight }: Abilities): readonly TaskName[] {
-  const needs: Readonly<Record<TaskName, boolean>> = { draw: true, answer: words, ground: words && sight, edit: sight };
-  return TASKS.filter((name) => needs[name]);
+export function tasksFor(abilities: Abilities): readonly TaskName[] {
+  return TASKS.filter((name) => NEEDS[name].every((need) => abilities[need]));
 }
 
 /** @throws {UnmaskError} `task_unknown`, `task_not_supported` */
@@ -126,7 +174,7 @@ export function refuseTask(name: string, able: readonly TaskName[], model: strin
       param: "task",
     });
   }
-  const missing = known === "answer" ? "the words" : known === "edit" ? "the sight" : "the words or the sight";
+  const missing = NEEDS[known].map((need) => `the ${need}`).join(" or ");
   throw new UnmaskError({
     code: "task_not_supported",
     message: `the model ${model} cannot ${known}: its folder holds no trained weights for ${missing} that it takes`,

@@ -46,13 +46,17 @@ export interface GroundDelta extends Delta {
   readonly best: readonly number[];
 }
 
-export interface GroundedExpression {
-  readonly expression: string;
-  /** As the model said it; corners in any order. */
-  readonly loc: LocBox;
-  /** Pixels of the picture; may lie in the padding of its square. */
-  readonly box: Box;
-}
+export type GroundedExpression =
+  | {
+    readonly expression: string;
+    readonly found: true;
+    /** As the model said it; corners in any order. */
+    readonly loc: LocBox;
+    /** Pixels of the picture; may lie in the padding of its square. */
+    readonly box: Box;
+  }
+  /** It is not in the picture. */
+  | { readonly expression: string; readonly found: false };
 
 export type GroundTask = Task<GroundInput, GroundState, readonly GroundedExpression[], Model, GroundDelta>;
 
@@ -138,6 +142,12 @@ function result(state: GroundState, { config }: Model): readonly GroundedExpress
   return state.expressions.map((expression, index) => {
     const loc = boxes[index];
     if (loc === undefined) throw new RangeError(`no box for expression ${index}`);
-    return { expression, loc, box: boxFromLoc(loc, state.picture, config.locTokens) };
+    if (isNowhere(loc)) return { expression, found: false };
+    return { expression, found: true, loc, box: boxFromLoc(loc, state.picture, config.locTokens) };
   });
+}
+
+/** How training writes what is not there: the empty box at the origin. */
+function isNowhere(loc: LocBox): boolean {
+  return loc.every((number) => number === 0);
 }

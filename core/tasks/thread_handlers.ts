@@ -11,7 +11,7 @@ import type { Engine, EngineInfo, Provider } from "../engine/types.ts";
 import { UnmaskError } from "../errors.ts";
 import { abilitiesOf } from "../model/abilities.ts";
 import type { Part } from "../model/layout.ts";
-import { parseLexicon } from "../model/lexicon.ts";
+import { type Lexicon, parseLexicon } from "../model/lexicon.ts";
 import { openModel } from "../model/model.ts";
 import { meanCode } from "../model/mean_code.ts";
 import type { LoadedGraph, Model, Picture } from "../model/types.ts";
@@ -56,16 +56,19 @@ export interface Loaded {
   readonly engine: Engine;
   readonly model: Model;
   readonly draw: DrawTask;
+  /** What prompts may say; null: anything. @default {null} */
+  readonly lexicon?: Lexicon | null;
   readonly info: ModelInfo;
 }
 
 /** @throws {UnmaskError} what the engine and the model folder refuse */
 export async function loadModel({ modelFolder, provider, threads }: LoadOptions): Promise<Loaded> {
   // The folder's small files first: what is wrong with them shows before seconds of loading.
-  const lexicon = await optionalText(modelFolder, "lexicon.json");
+  const words = await optionalText(modelFolder, "lexicon.json");
+  const lexicon = words === undefined ? null : parseLexicon(words);
   const generation = await optionalText(modelFolder, "generation.json");
   const draw = createDraw({
-    lexicon: lexicon === undefined ? null : parseLexicon(lexicon),
+    lexicon,
     defaults: generation === undefined ? DRAW_DEFAULTS : parseDrawDefaults(parseJson(generation)),
   });
   const engine = await openEngine({
@@ -82,7 +85,7 @@ export async function loadModel({ modelFolder, provider, threads }: LoadOptions)
       loaded: model.loaded,
       tasks: tasksFor(await abilitiesOf(modelFolder, model.tokenizer)),
     };
-    return { engine, model, draw, info };
+    return { engine, model, draw, lexicon, info };
   } catch (error) {
     await engine.close();
     throw error;
@@ -151,8 +154,8 @@ export class ThreadHandlers {
 
   /** @throws {UnmaskError} `task_unknown`, `task_not_supported` */
   #task(name: TaskName = "draw"): ThreadTask {
-    const { info, draw } = this.#open;
-    this.#tasks ??= allTasks(draw);
+    const { info, draw, lexicon } = this.#open;
+    this.#tasks ??= allTasks(draw, lexicon);
     return this.#tasks[refuseTask(name, info.tasks, info.model)];
   }
 

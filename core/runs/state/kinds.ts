@@ -8,5 +8,7 @@ import { drawKind } from "./draw_kind.ts";
 import { editKind } from "./edit_kind.ts";
 import { groundKind } from "./ground_kind.ts";
 import type { Kind } from "./kind.ts";
+import { planKind } from "./plan_kind.ts";
+import { reflectKind } from "./reflect_kind.ts";
 
-export const KINDS: readonly Kind[] = [drawKind, answerKind, groundKind, editKind];
+export const KINDS: readonly Kind[] = [drawKind, answerKind, groundKind, editKind, planKind, reflectKind];

@@ -6,7 +6,7 @@
  */
 import { UnmaskError } from "../../errors.ts";
 import { continued } from "../../tasks/draw_state.ts";
-import { close, drawn, type Drawn, type ReflectState, withPlan } from "../../tasks/reflect_state.ts";
+import { close, type Drawn, drawn, type ReflectState, withPlan } from "../../tasks/reflect_state.ts";
 import { cutBack } from "../../tasks/sequence.ts";
 import type { Sequence } from "../../tasks/task.ts";
 import type { TextSettings, TextState } from "../../tasks/text_stepper.ts";

@@ -120,7 +120,7 @@ describe("ground", () => {
     const text = input.expressions.length === 1 ? groundOneText(first) : groundListText(input.expressions);
     const prompt = groundPrompt(text, features.length / model.config.dModel, model.tokenizer);
     const boxes = await groundBoxes(model.understanding, model.tokenizer, prompt, features, { steps, perStep });
-    expect(result.map(({ loc }) => loc)).toEqual(boxes);
+    expect(result.map((one) => one.found && one.loc)).toEqual(boxes);
     expect(result.map(({ expression }) => expression)).toEqual(input.expressions);
   });
 
@@ -128,10 +128,20 @@ describe("ground", () => {
     const model = seeingModel();
     const [dog] = await runHere(ground, two, model);
     expect(model.asked).toEqual(["look tiles", "locations 8"]);
-    if (dog === undefined) throw new Error("no box");
+    if (dog?.found !== true) throw new Error("no box");
     // 40x30 in a square of 40: 5 rows of padding above; LOC numbers end at 64.
     expect(dog.box.x1).toBeCloseTo(dog.loc[0] / 64 * 40);
     expect(dog.box.y1).toBeCloseTo(dog.loc[1] / 64 * 40 - 5);
+  });
+
+  test("an expression that is not there is told by the empty box, and has none", async () => {
+    const nowhere = { 4: 0, 5: 0, 6: 0, 7: 0 };
+    const found = await runHere(ground, two, seeingModel({ finds: nowhere }));
+    expect(found).toMatchObject([{ expression: "a dog", found: true }, { expression: "a red cup", found: false }]);
+    expect(found[1]).toEqual({ expression: "a red cup", found: false });
+    // One coordinate that is none of a corner's makes it a box, however narrow.
+    const narrow = await runHere(ground, two, seeingModel({ finds: { ...nowhere, 6: 3 } }));
+    expect(narrow[1]).toMatchObject({ found: true, loc: [0, 0, 3, 0] });
   });
 
   test("what was fixed is context for the next forward", async () => {
