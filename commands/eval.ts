@@ -7,13 +7,15 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { createJudge, type Judge } from "../bench/scenes/judge.ts";
-import { loadWorld } from "../bench/scenes/world.ts";
+import { loadWorld, type World } from "../bench/scenes/world.ts";
 import { UnmaskError } from "../core/errors.ts";
 import { openInference } from "../core/tasks/remote.ts";
 import { answerEvaluation } from "./eval/answer.ts";
+import { editEvaluation } from "./eval/edit.ts";
 import { type Bench, type Evaluation } from "./eval/evaluation.ts";
 import { findEvaluation } from "./eval/find.ts";
 import { EVAL_FLAGS, type EvalFlags, refuseFlags } from "./eval/flags.ts";
+import { planEvaluation } from "./eval/plan.ts";
 import { t2iEvaluation } from "./eval/t2i.ts";
 import { type Command, type JsonLine, main } from "./lib/command.ts";
 import { parseFlags, usage } from "./lib/flags.ts";
@@ -23,6 +25,8 @@ const EVALUATIONS: Readonly<Record<string, Evaluation>> = {
   t2i: t2iEvaluation,
   answer: answerEvaluation,
   find: findEvaluation,
+  edit: editEvaluation,
+  plan: planEvaluation,
 };
 
 const NAMES = [...Object.keys(EVALUATIONS), "all"];
@@ -30,7 +34,8 @@ const NAMES = [...Object.keys(EVALUATIONS), "all"];
 /** The flags of all tasks at once; the others mean another thing to each. */
 const ALL_TAKES = ["seed", "out"] as const;
 
-export function evalCommand(open: OpenModel): Command {
+/** @param judgeFor makes the judge; tests give one that is made already */
+export function evalCommand(open: OpenModel, judgeFor: (world: World) => Judge = createJudge): Command {
   return async (args, { output, signal }) => {
     const { flags, positionals } = parseFlags(args, EVAL_FLAGS);
     if (flags.help) {
@@ -46,7 +51,7 @@ export function evalCommand(open: OpenModel): Command {
     const inference = await open(model);
     // Made when it is first needed: a moment that questions and boxes don't take.
     let judge: Judge | undefined;
-    const judgeOf = () => judge ??= createJudge(world);
+    const judgeOf = () => judge ??= judgeFor(world);
     const began = performance.now();
     try {
       const reports: [string, JsonLine][] = [];

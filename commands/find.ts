@@ -4,7 +4,7 @@
  * @module
  */
 import { UnmaskError } from "../core/errors.ts";
-import type { FoundBox, TextResult } from "../core/tasks/all_tasks.ts";
+import type { TextResult } from "../core/tasks/all_tasks.ts";
 import { openInference } from "../core/tasks/remote.ts";
 import { type Command, main } from "./lib/command.ts";
 import { COMMON_FLAGS, parseFlags, usage } from "./lib/flags.ts";
@@ -36,18 +36,11 @@ export function findCommand(open: OpenModel): Command {
     return await withModel(open, modelChoice(flags), async (inference) => {
       const input = { picture: bytes, ...options };
       const run = await runWithProgress<TextResult>(inference, "ground", input, "finding", context);
-      const boxes = (run.result.boxes ?? []).map(({ label, xyxy, loc }) => ({ label, there: isThere(loc), xyxy }));
-      for (const { label, there, xyxy } of boxes) {
-        context.output.stderr(`${label}: ${there ? `[${xyxy.join(", ")}]` : "not there"}\n`);
-      }
+      const { boxes = [], text } = run.result;
+      context.output.stderr(`${text}\n`);
       return { boxes, ...toldOf(inference, run) };
     });
   };
-}
-
-/** Four times `<LOC_0>` is how the model says that there is no such thing. */
-function isThere(loc: FoundBox["loc"]): boolean {
-  return loc.some((value) => value !== 0);
 }
 
 function nothingToFind(): UnmaskError {

@@ -48,20 +48,12 @@ export function iou(a: Corners, b: Corners): number {
   return shared === 0 ? 0 : shared / (area(a) + area(b) - shared);
 }
 
-/** An answer as the runtime gives it: pixels, and the LOC numbers behind them. */
-export interface Found {
-  readonly xyxy: Corners;
-  readonly loc: readonly number[];
-}
-
-/** "Not there" is four times `<LOC_0>`. */
-export function saysAbsent({ loc }: Pick<Found, "loc">): boolean {
-  return loc.every((value) => value === 0);
-}
+/** An answer as the runtime gives it: a box in pixels, or that there is no such thing. */
+export type Found = { readonly found: false } | { readonly found?: true; readonly xyxy: Corners };
 
 export function isFound(found: Found, { box }: Pick<Expression, "box">, least: number): boolean {
-  if (box === null) return saysAbsent(found);
-  return !saysAbsent(found) && iou(found.xyxy, box) >= least;
+  if (found.found === false) return box === null;
+  return box !== null && iou(found.xyxy, box) >= least;
 }
 
 /**

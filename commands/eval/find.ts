@@ -99,8 +99,8 @@ export const findEvaluation: Evaluation = {
         split,
         expressions: expressions.map((expression, j) => ({
           ...expression,
-          list: modes[i]?.list.found[j]?.xyxy,
-          single: modes[i]?.single.found[j]?.xyxy,
+          list: modes[i]?.list.found[j],
+          single: modes[i]?.single.found[j],
         })),
       })),
     );

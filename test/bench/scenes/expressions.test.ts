@@ -68,15 +68,15 @@ describe("a box", () => {
   )("%j overlaps by %d", (other, share) => expect(iou(box, other)).toBeCloseTo(share, 9));
 
   it("is right at the overlap that is asked for, and never by saying that nothing is there", () => {
-    const at = (xyxy: readonly [number, number, number, number], loc = [1, 1, 2, 2]) => ({ xyxy, loc });
-    expect(isFound(at([64, 64, 128, 120]), { box }, 0.8)).toBe(true);
-    expect(isFound(at([64, 64, 128, 110]), { box }, 0.8)).toBe(false);
-    expect(isFound(at([64, 64, 128, 110]), { box }, 0.5)).toBe(true);
-    expect(isFound(at([0, 0, 0, 0], [0, 0, 0, 0]), { box }, 0)).toBe(false);
+    const at = (...xyxy: readonly [number, number, number, number]) => ({ found: true, xyxy } as const);
+    expect(isFound(at(64, 64, 128, 120), { box }, 0.8)).toBe(true);
+    expect(isFound(at(64, 64, 128, 110), { box }, 0.8)).toBe(false);
+    expect(isFound(at(64, 64, 128, 110), { box }, 0.5)).toBe(true);
+    expect(isFound({ found: false }, { box }, 0)).toBe(false);
   });
 
-  it("of nothing is four times zero and nothing else", () => {
-    expect(isFound({ xyxy: [0, 0, 0, 0], loc: [0, 0, 0, 0] }, { box: null }, 0.5)).toBe(true);
-    expect(isFound({ xyxy: [0, 0, 1, 0], loc: [0, 0, 1, 0] }, { box: null }, 0.5)).toBe(false);
+  it("of nothing is right when nothing is said to be there, and no other box is", () => {
+    expect(isFound({ found: false }, { box: null }, 0.5)).toBe(true);
+    expect(isFound({ found: true, xyxy: [0, 0, 0, 0] }, { box: null }, 0)).toBe(false);
   });
 });

@@ -21,7 +21,8 @@ function pointer(n: number, seed: number, point: (truth: Numbers, alone: boolean
     if (scene === undefined) throw new Error("nobody rendered that");
     const boxes = expressions.flatMap((label) => {
       const xyxy = point(boxOf(truth.point(scene, label)), expressions.length === 1);
-      return xyxy === undefined ? [] : [{ label, xyxy, loc: xyxy }];
+      if (xyxy === undefined) return [];
+      return [xyxy.every((value) => value === 0) ? { label, found: false } : { label, found: true, xyxy, loc: xyxy }];
     });
     return { result: { text: "", boxes, textTokens: 4, promptTokens: 9, truncated: false } };
   });

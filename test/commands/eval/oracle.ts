@@ -2,6 +2,8 @@
  * An inference that is told what to say: evaluations of whoever knows the truth, and of whoever lies. Its runs have no
  * steps. Never part of the product.
  */
+import { createJudge, type Judge } from "../../../bench/scenes/judge.ts";
+import { loadWorld } from "../../../bench/scenes/world.ts";
 import { type Command } from "../../../commands/lib/command.ts";
 import { evalCommand } from "../../../commands/eval.ts";
 import { decodePicture } from "../../../core/image/codec.ts";
@@ -10,6 +12,10 @@ import { type TaskName, TASKS } from "../../../core/tasks/all_tasks.ts";
 import type { RemoteInference, RemoteSteps } from "../../../core/tasks/remote.ts";
 import { type Double, double } from "../../functions/double.ts";
 import { collect } from "../collect.ts";
+
+const world = await loadWorld();
+/** Making it takes a moment, and every command would. */
+let judge: Judge | undefined;
 
 export interface Request {
   readonly task: TaskName;
@@ -53,7 +59,7 @@ export function oracle(tell: (request: Request) => Told | Promise<Told>, own: Pa
     steps: steps as unknown as RemoteSteps,
     ...own,
   } as Double;
-  const command: Command = evalCommand(() => Promise.resolve(inference));
+  const command: Command = evalCommand(() => Promise.resolve(inference), () => judge ??= createJudge(world));
   return {
     inference,
     requests,

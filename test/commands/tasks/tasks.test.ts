@@ -83,8 +83,8 @@ describe("find", () => {
     const { code, line, stderr } = await run("find", [file, "the dog", "the red car"]);
     expect(code).toBe(0);
     expect(line).toMatchObject({ forwards: 1, boxes: [{ label: "the dog" }, { label: "the red car" }] });
-    for (const { there, xyxy } of line["boxes"] as { there: boolean; xyxy: number[] }[]) {
-      expect([there, xyxy.length]).toEqual([true, 4]);
+    for (const { found, xyxy } of line["boxes"] as { found: boolean; xyxy: number[] }[]) {
+      expect([found, xyxy.length]).toEqual([true, 4]);
       expect(stderr).toContain(`[${xyxy.join(", ")}]`);
     }
   });
@@ -99,7 +99,7 @@ describe("find", () => {
     const absent = await seeing({ finds: { 0: 0, 1: 0, 2: 0, 3: 0 } });
     const { line, stderr, code } = await run("find", [file, "the dog"], absent);
     expect(code).toBe(0);
-    expect(line).toMatchObject({ boxes: [{ label: "the dog", there: false }] });
+    expect(line).toMatchObject({ boxes: [{ label: "the dog", found: false }] });
     expect(stderr).toContain("the dog: not there\n");
   });
 });
