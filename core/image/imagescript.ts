@@ -33,6 +33,25 @@ export interface LossyEncoder {
   encode(data: Uint8Array, options: Size & { readonly quality: number }): Uint8Array;
 }
 
+/** Filled boxes on RGBA pixels. */
+export interface Drawing {
+  /** `left` and `top` from 0, wholly inside; `color` 0xrrggbbaa. */
+  box(left: number, top: number, width: number, height: number, color: number): void;
+  rgba(): Uint8Array;
+}
+
+/** @throws {UnmaskError} `codec_unavailable` (501): its drawing part loads the addon too */
+export async function drawingOn(width: number, height: number, rgba: Uint8Array): Promise<Drawing> {
+  const { Image } = await withAddon("use png without boxes", async () => (await import("imagescript")).default);
+  const image = new Image(width, height);
+  image.bitmap.set(rgba);
+  return {
+    // It counts from 1.
+    box: (left, top, width, height, color) => void image.drawBox(left + 1, top + 1, width, height, color),
+    rgba: () => Uint8Array.from(image.bitmap),
+  };
+}
+
 export async function pngCodec(): Promise<PngCodec> {
   return (await import("imagescript/png/node.js")).default;
 }
@@ -48,13 +67,17 @@ export async function jpegDecoder(): Promise<JpegDecoder> {
 
 /** @throws {UnmaskError} `codec_unavailable` (501) where native addons may not be loaded */
 export async function lossyEncoders(): Promise<Readonly<Record<"jpeg" | "webp", LossyEncoder>>> {
+  return await withAddon("use png", async () => (await import("imagescript/codecs/node/index.js")).default);
+}
+
+async function withAddon<T>(instead: string, load: () => Promise<T>): Promise<T> {
   try {
-    return (await import("imagescript/codecs/node/index.js")).default;
+    return await load();
   } catch (cause) {
     throw new UnmaskError({
       code: "codec_unavailable",
-      message: "this server may not load the addon that writes JPEG and WebP",
-      fix: "use png, or run it with --allow-ffi=node_modules",
+      message: "this server may not load the addon that writes JPEG and WebP, and draws",
+      fix: `${instead}, or run it with --allow-ffi=node_modules`,
       param: "output_format",
       status: 501,
       cause,
