@@ -15,6 +15,7 @@ export class LagMeter {
   /** By process: what its main thread had waited in all, in ms, as it was seen at a time. */
   readonly #waited = new Map<number, { readonly at: number; readonly sum: number }[]>();
   readonly #processes: () => readonly number[];
+  readonly #waitedFor: (process: number) => number | null;
   #last = Date.now();
   readonly #timer = setInterval(() => {
     const now = Date.now();
@@ -25,8 +26,8 @@ export class LagMeter {
   }, TICK);
 
   /** @param processes ids of the workers' processes that are up */
-  constructor(processes: () => readonly number[] = () => []) {
-    this.#processes = processes;
+  constructor(processes: () => readonly number[], waited: (process: number) => number | null = waitedFor) {
+    [this.#processes, this.#waitedFor] = [processes, waited];
   }
 
   stop(): void {
@@ -35,7 +36,7 @@ export class LagMeter {
 
   #look(at: number): void {
     for (const id of this.#processes()) {
-      const sum = waitedFor(id);
+      const sum = this.#waitedFor(id);
       if (sum === null) continue;
       const seen = this.#waited.get(id);
       if (seen === undefined) this.#waited.set(id, [{ at, sum }]);

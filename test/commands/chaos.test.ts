@@ -4,6 +4,7 @@ import type { RunEvent, RunRecord, RunState } from "../../core/runs/record.ts";
 import { newRecord } from "../../core/runs/new_record.ts";
 import { encode } from "../../core/runs/store/codec.ts";
 import type { Loss } from "../../commands/chaos/faults.ts";
+import { LagMeter } from "../../commands/chaos/lag.ts";
 import { judgeEnds } from "../../commands/chaos/judge_ends.ts";
 import { Violations } from "../../commands/chaos/oracle.ts";
 import { PICTURE_TASKS, planOf, PROCESS_FAULTS } from "../../commands/chaos/plan.ts";
@@ -102,6 +103,23 @@ test("takeovers are late beyond the lease and a second, and what was reclaimed g
   expect(judged(5010, [], true, 9)).toEqual({ takeover_late: 1 });
   expect(judged(9000, [1600, 1700], false)).toEqual({});
   expect(judged(9000, [1600, 1700, 1800], false)).toEqual({ reclaimed_not_first: 1 });
+});
+
+test("what the machine withheld is this process's lag and the waiting of the worker that waited most", async () => {
+  const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+  let waited = 1000;
+  const meter = new LagMeter(() => [1, 2, 3], (process) => (process === 1 ? waited : process === 2 ? 7 : null));
+  try {
+    const from = Date.now();
+    await pause(150);
+    const quiet = Date.now();
+    waited += 5000;
+    await pause(150);
+    expect(meter.between(from, quiet)).toBeLessThan(5000);
+    expect(meter.between(from, Date.now())).toBeGreaterThanOrEqual(5000);
+  } finally {
+    meter.stop();
+  }
 });
 
 test("the same seed plans the same, another seed other faults; the full plan has 200 runs and every fault", () => {
