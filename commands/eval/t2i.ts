@@ -5,18 +5,17 @@
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Drawn, interval } from "../../bench/scenes/interval.ts";
 import type { Metadata } from "../../bench/scenes/prompt.ts";
 import { choosePrompts } from "../../bench/scenes/prompts.ts";
-import { summarise } from "../../bench/scenes/score.ts";
 import { loadWorld, type World } from "../../bench/scenes/world.ts";
 import { encodePicture } from "../../core/image/codec.ts";
 import type { Picture } from "../../core/model/types.ts";
 import { type DrawInput, parseDrawInput } from "../../core/tasks/draw_input.ts";
 import type { FinishedDraw } from "../../core/tasks/remote.ts";
-import type { Output } from "../lib/command.ts";
 import { type Evaluation, throughAll } from "./evaluation.ts";
 import { countOf, type EvalFlags } from "./flags.ts";
+import { drawPlanned, plannedReport, planOf } from "./planned.ts";
+import { printScores, scoresOf } from "./scores.ts";
 
 /** One picture to draw. */
 export interface DrawJob {
@@ -46,25 +45,32 @@ function drawInput(prompt: string, seed: number, { order, steps, guidance, tempe
 }
 
 export const t2iEvaluation: Evaluation = {
-  takes: ["n", "seed", "seeds", "seen", "order", "steps", "guidance", "temperature", "out"],
-  check: async (flags) => void await drawJobs(await loadWorld(), flags),
+  takes: ["n", "seed", "seeds", "seen", "plan", "order", "steps", "guidance", "temperature", "out"],
+  async check(flags) {
+    planOf(flags);
+    await drawJobs(await loadWorld(), flags);
+  },
   async run(bench) {
     const { world, inference, flags, output, signal, out } = bench, judge = bench.judgeOf();
     const jobs = await drawJobs(world, flags);
     let settings: Pick<FinishedDraw, "steps" | "guidance" | "order"> | undefined;
-    const drawn = await throughAll(bench, "evaluating", jobs, async ({ metadata, prompt, sample, input }) => {
+    const kind = planOf(flags);
+    const all = await throughAll(bench, "evaluating", jobs, async (job) => {
+      const { metadata, prompt, sample, input } = job;
       const draw = await inference.draw(input, { signal });
-      const verdict = judge.judge(draw.picture, metadata);
+      const own = { tag: metadata.tag, prompt, verdict: judge.judge(draw.picture, metadata) };
       settings ??= { steps: draw.steps, guidance: draw.guidance, order: draw.order };
       if (out !== undefined) await save(out, prompt, sample, metadata, draw.picture);
-      return { tag: metadata.tag, prompt, verdict };
+      return kind === "none" ? { own } : { own, planned: await drawPlanned(bench, kind, job, own) };
     });
+    const drawn = all.map(({ own }) => own), planned = all.flatMap(({ planned }) => planned ?? []);
     const prompts = [...new Map(jobs.map(({ prompt, metadata }) => [prompt, metadata])).values()];
     if (out !== undefined) {
       await writeFile(join(out, "metadata.jsonl"), prompts.map((record) => `${JSON.stringify(record)}\n`).join(""));
     }
     const scores = scoresOf(drawn);
     printScores(output, scores);
+    const comparison = kind === "none" ? {} : { planned: { plan: kind, ...plannedReport(output, drawn, planned) } };
     return {
       ...scores,
       prompts: prompts.length,
@@ -72,28 +78,10 @@ export const t2iEvaluation: Evaluation = {
       seeds: countOf(flags, "seeds", 1),
       split: flags.seen ? "seen" : "geneval",
       ...settings,
+      ...comparison,
     };
   },
 };
-
-/** Both scores, by kind, with their intervals. */
-export function scoresOf(drawn: readonly Drawn[]) {
-  return {
-    ...summarise(drawn),
-    interval: interval(drawn, ({ correct }) => correct),
-    strict_interval: interval(drawn, ({ strict }) => strict),
-  };
-}
-
-export function printScores({ stderr }: Output, scores: ReturnType<typeof scoresOf>): void {
-  const share = (value: number | undefined) => value === undefined ? "-" : value.toFixed(3);
-  const strict = new Map(Object.entries(scores.strict_kinds));
-  stderr(`${"kind".padEnd(14)} right  strict\n`);
-  for (const [kind, right] of Object.entries(scores.kinds)) {
-    stderr(`${kind.padEnd(14)} ${share(right)}  ${share(strict.get(kind))}\n`);
-  }
-  stderr(`${"mean".padEnd(14)} ${share(scores.mean)}  ${share(scores.strict)}   (${scores.n} pictures)\n`);
-}
 
 /** GenEval's layout: `00007/metadata.jsonl` and `00007/samples/0000.png`. */
 async function save(out: string, prompt: number, sample: number, metadata: Metadata, picture: Picture): Promise<void> {

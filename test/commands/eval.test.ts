@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createGenerator } from "../../bench/scenes/generate.ts";
+import { createJudge } from "../../bench/scenes/judge.ts";
 import { KINDS, parsePrompt } from "../../bench/scenes/prompt.ts";
 import { render } from "../../bench/scenes/render.ts";
 import { loadWorld } from "../../bench/scenes/world.ts";
@@ -11,6 +12,7 @@ import { double } from "../functions/double.ts";
 import { collect } from "./collect.ts";
 
 const world = await loadWorld();
+const judge = createJudge(world);
 const EVEN = { single_object: 1, two_object: 1, counting: 1, colors: 1, position: 1, color_attr: 1 };
 
 let folder = "";
@@ -28,7 +30,8 @@ function artist(fails: (input: DrawInput) => boolean = () => false) {
       return { ...drawn, picture: render(world, fails(input) ? { ...scene, things: [] } : scene) };
     },
   };
-  const run = (...args: string[]) => collect(evalCommand(() => Promise.resolve(remote)), [...args, "--json"]);
+  const run = (...args: string[]) =>
+    collect(evalCommand(() => Promise.resolve(remote), () => judge), [...args, "--json"]);
   return { requests, run };
 }
 
