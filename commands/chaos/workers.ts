@@ -53,6 +53,8 @@ interface Life {
 
 /** Characters of a process's stderr that are kept for a report. */
 const SAID = 4000;
+/** Of them in a report. */
+const LINES = 6;
 /** Ms until a process that ended by itself has a successor. */
 const RESTART = 500;
 
@@ -98,7 +100,7 @@ export class WorkerPlace {
         ...["--model", model, "--provider", "cpu", "--threads", "1"],
         ...["--lease", String(lease), "--slots", String(slots)],
       ],
-      env: { DENO_KV_ACCESS_TOKEN: TOKEN },
+      env: { DENO_KV_ACCESS_TOKEN: TOKEN, NO_COLOR: "1" },
       stdout: "piped",
       stderr: "piped",
     }).spawn();
@@ -185,9 +187,11 @@ export class WorkerPlace {
   }
 }
 
-/** What of a log fits into a line of a report. */
+/** What of a log fits into a line of a report: from its last error on, or its end. */
 export function lastLines(said: string): string {
-  return said.trim().split("\n").slice(-6).join(" | ") || "(it said nothing)";
+  const lines = said.trim().split("\n");
+  const error = lines.findLastIndex((line) => line.startsWith("error: "));
+  return (error < 0 ? lines.slice(-LINES) : lines.slice(error, error + LINES)).join(" | ") || "(it said nothing)";
 }
 
 /** Text as it comes, so that nothing is missing when the process is killed. */
