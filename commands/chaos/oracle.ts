@@ -71,6 +71,9 @@ export async function judgeRuns(
     if (!records.has(id)) violations.add("accepted_lost", id);
     for (const where of broken) violations.add("stream_gap", `${id}: ${where}`);
   }
+  // Whoever asked again until it was answered has one run of it.
+  const known = new Set(promised.map(({ id }) => id));
+  for (const id of records.keys()) if (!known.has(id)) violations.add("accepted_twice", id);
   const streams = new Map(promised.map((run) => [run.id, run.streamed]));
   const plans = new Map(promised.map((run) => [run.id, run.plan]));
   for (const record of records.values()) {
