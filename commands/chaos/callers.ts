@@ -69,16 +69,16 @@ export class Callers {
     const length = Number(input.steps ?? input.length ?? 4);
     const at = Math.ceil(when * length);
     if (behaviour === "stream_left") {
-      await this.#client.follow(run, (_, count) => {
-        const left = count % (3 + at) === 2;
+      await this.#client.follow(run, ({ sequence }) => {
+        const left = sequence % (3 + at) === 2;
         run.met ||= left;
         return left;
       });
     } else if (behaviour === "cancel_at_finish") {
-      let steps = 0;
-      await this.#client.follow(run, async (type) => {
+      await this.#client.follow(run, async ({ type, data }) => {
         // At the last step, or one or two before it: the cancel meets the finish.
-        if (type !== "run.step" || ++steps !== Math.max(1, length - Math.floor(when * 3))) return false;
+        const near = Number(data.step) >= Math.max(1, Number(data.steps) - Math.floor(when * 3));
+        if (type !== "run.step" || !near || run.met) return false;
         await this.#client.control(run, "cancel");
         run.met = true;
         return false;

@@ -6,6 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import type { Estimate } from "../../core/runs/estimate.ts";
+import type { RunEvent } from "../../core/runs/record.ts";
 import type { PlannedRun } from "./plan.ts";
 
 /** What a caller knows of its run. */
@@ -75,7 +76,7 @@ export class Client {
    *
    * @param leave after each event; true: this stream is left
    */
-  async follow(run: Promised, leave: (type: string, count: number) => boolean | Promise<boolean>): Promise<void> {
+  async follow(run: Promised, leave: (event: RunEvent) => boolean | Promise<boolean>): Promise<void> {
     let last = 0;
     for (let attempt = 0; attempt < 400; attempt++) {
       const gone = new AbortController();
@@ -90,7 +91,7 @@ export class Client {
           last = event.sequence;
           run.streamed.set(event.sequence, event.data);
           if (/^run\.(succeeded|failed|cancelled|expired)$/.test(event.type)) return;
-          if (await leave(event.type, last)) break;
+          if (await leave(JSON.parse(event.data) as RunEvent)) break;
         }
       } catch {
         // The store was away; the stream is opened again.

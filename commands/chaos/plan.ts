@@ -93,9 +93,18 @@ const INPUTS: Readonly<Record<TaskName, (random: Random, picture: Picture) => Pl
     seed: 2,
     steps: random.of([4, 6]),
   }),
-  plan: (random) => ({ prompt: random.of(PROMPTS), seed: 2, length: 32 }),
-  reflect: (random) => ({ prompt: random.of(PROMPTS), seed: 2, steps: random.of([4, 6]), rounds: 2 }),
+  plan: (random) => ({ prompt: random.of(PROMPTS), seed: 2, length: 16, block: 8, stepsPerBlock: 4 }),
+  // Two drawings and their verdicts, or a plan and its drawing: verdicts and plans have lengths of their own.
+  reflect: (random) => ({
+    prompt: random.of(PROMPTS),
+    seed: 2,
+    steps: 4,
+    ...random.of([{ plan: false, rounds: 2 }, { judge: false }]),
+  }),
 };
+
+/** Of every 14 runs: a reflection takes as long as ten of the others. */
+const SHARES: Readonly<Record<TaskName, number>> = { draw: 4, answer: 2, ground: 2, edit: 3, plan: 2, reflect: 1 };
 
 const OWNERS = ["first-key", "second-key"] as const;
 
@@ -120,9 +129,17 @@ export function planOf(seed: number, short: boolean, tasks: readonly TaskName[],
   const random = new Random(seed);
   const size = short ? SIZES.short : SIZES.full;
   const deck = BEHAVIOURS.flatMap(([behaviour, count]) => Array<Behaviour>(count).fill(behaviour));
+  const shares = tasks.flatMap((task) => Array<TaskName>(SHARES[task]).fill(task));
+  // Dealt, not drawn, so that every few runs have all tasks.
+  const hand: TaskName[] = [];
+  const deal = (): TaskName => {
+    if (hand.length === 0) hand.push(...random.shuffled(shares));
+    return hand.pop() ?? "draw";
+  };
   const run = (behaviour: Behaviour): PlannedRun => {
-    const of = OF_PICTURES.includes(behaviour) ? tasks.filter((task) => PICTURE_TASKS.includes(task)) : tasks;
-    const task = random.of(of);
+    const task = OF_PICTURES.includes(behaviour)
+      ? random.of(tasks.filter((task) => PICTURE_TASKS.includes(task)))
+      : deal();
     return {
       task,
       input: INPUTS[task](random, picture),

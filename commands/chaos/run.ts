@@ -108,7 +108,7 @@ export async function runChaos(parts: ChaosParts): Promise<ChaosReport> {
   const events = new Map<string, RunEvent[]>();
   for (const record of records.values()) events.set(record.id, await eventsOf(store, record));
   await judgeRuns(store, records, callers.promised, new References(engine, store, records), violations);
-  const estimates = await judgeEstimates(client, callers.promised, records, violations);
+  const estimates = await judgeEstimates(client, callers.promised, records, events, violations);
   judgeWrites(witness, violations);
   const excused = judgeEnds(places.flatMap(({ unasked }) => unasked), faults.outages, violations);
   const deliveries = judgeWebhooks(receivers, records, violations);

@@ -59,6 +59,9 @@ test("of every task, with its pictures", async () => {
     ["answer", { question: "what is it", picture: file, length: 12, block: 4 }, 12, 12],
     ["ground", { picture: file, expressions: ["a dog", "a cup"], steps: 3 }, 3, 8],
     ["edit", { instruction: "make it red", picture: file, mask: file, steps: 6 }, 6, 256],
+    ["plan", { prompt: "a dog", length: 16, block: 8, stepsPerBlock: 4 }, 8, 16],
+    // Of one round: a drawing, and a verdict of 32 tokens.
+    ["reflect", { prompt: "a dog", steps: 6, plan: false, rounds: 2 }, 38, 288],
   ] as const;
   expect(cases.map(([task]) => task).toSorted()).toEqual(KINDS.map(({ name }) => name).toSorted());
   for (const [task, input, steps, tokens] of cases) {
