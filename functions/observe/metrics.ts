@@ -105,6 +105,7 @@ export class Metrics {
     if (output === null) return;
     this.#tokens.inc({ kind: "prompt" }, output.prompt_tokens);
     this.#tokens.inc({ kind: "image" }, output.image_tokens);
+    this.#tokens.inc({ kind: "text" }, output.text_tokens ?? 0);
   }
 
   /** For `Dispatcher`. */

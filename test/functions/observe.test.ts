@@ -68,6 +68,16 @@ test("metrics count requests, refusals, runs, phases, steps, tokens, snapshots, 
   }
 });
 
+test("tokens of an answer are counted as text", async () => {
+  await (await post("/predictions", { input })).body?.cancel();
+  const [{ key = [] } = {}] = (await server.store.list({ prefix: ["run"] })).entries;
+  const drawn = await server.runs.get(String(key[1]), String(key[2]));
+  if (drawn.output === null) throw new Error("a run without a result");
+  const answer = { ...drawn, task: "answer", output: { ...drawn.output, image_tokens: 0, text_tokens: 5 } };
+  watching.metrics.run(answer, [{ type: "run.succeeded", sequence: 9, time: 0, data: {} }], 1);
+  expect((await numbers()).get('unmask_tokens_total{kind="text"}')).toBe(5);
+});
+
 test("the queue is counted as it stands", async () => {
   await server.stop();
   server = await realServer({ observers: watching, working: false });
