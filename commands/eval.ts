@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { createJudge, type Judge } from "../bench/scenes/judge.ts";
 import { loadWorld, type World } from "../bench/scenes/world.ts";
 import { UnmaskError } from "../core/errors.ts";
+import { refuseTask } from "../core/tasks/all_tasks.ts";
 import { openInference } from "../core/tasks/remote.ts";
 import { answerEvaluation } from "./eval/answer.ts";
 import { editEvaluation } from "./eval/edit.ts";
@@ -16,6 +17,7 @@ import { type Bench, type Evaluation } from "./eval/evaluation.ts";
 import { findEvaluation } from "./eval/find.ts";
 import { EVAL_FLAGS, type EvalFlags, refuseFlags } from "./eval/flags.ts";
 import { planEvaluation } from "./eval/plan.ts";
+import { reflectEvaluation } from "./eval/reflect.ts";
 import { t2iEvaluation } from "./eval/t2i.ts";
 import { type Command, type JsonLine, main } from "./lib/command.ts";
 import { parseFlags, usage } from "./lib/flags.ts";
@@ -27,12 +29,13 @@ const EVALUATIONS: Readonly<Record<string, Evaluation>> = {
   find: findEvaluation,
   edit: editEvaluation,
   plan: planEvaluation,
+  reflect: reflectEvaluation,
 };
 
 const NAMES = [...Object.keys(EVALUATIONS), "all"];
 
-/** The flags of all tasks at once; the others mean another thing to each. */
-const ALL_TAKES = ["seed", "out"] as const;
+/** The flags of all tasks at once; the others belong to one or two. */
+const ALL_TAKES = ["n", "seed", "out"] as const;
 
 /** @param judgeFor makes the judge; tests give one that is made already */
 export function evalCommand(open: OpenModel, judgeFor: (world: World) => Judge = createJudge): Command {
@@ -54,6 +57,9 @@ export function evalCommand(open: OpenModel, judgeFor: (world: World) => Judge =
     const judgeOf = () => judge ??= judgeFor(world);
     const began = performance.now();
     try {
+      const { tasks, model: name } = inference.info;
+      // Before an hour of what it can do.
+      for (const need of chosen.flatMap(([, evaluation]) => evaluation.needs(flags))) refuseTask(need, tasks, name);
       const reports: [string, JsonLine][] = [];
       for (const [name, evaluation] of chosen) {
         const out = await folderOf(flags, task, name);

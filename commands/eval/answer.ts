@@ -34,6 +34,7 @@ export function answerCases(world: World, n: number, seed: number): Question[] {
 
 export const answerEvaluation: Evaluation = {
   takes: ["n", "seed", "out"],
+  needs: () => ["answer"],
   check: (flags) => void countOf(flags, "n", QUESTIONS),
   async run(bench) {
     const { world, flags, output } = bench, seed = flags.seed ?? 0;

@@ -60,8 +60,13 @@ function waysOf({ ways = WAYS.join() }: EvalFlags): readonly Way[] {
   });
 }
 
+function isPlanned(way: Way): boolean {
+  return way === "planned" || way === "locked";
+}
+
 export const editEvaluation: Evaluation = {
   takes: ["n", "seed", "ways", "steps", "guidance", "temperature", "out"],
+  needs: (flags) => waysOf(flags).some(isPlanned) ? ["edit", "plan"] : ["edit"],
   check(flags) {
     countOf(flags, "n", INSTRUCTIONS);
     waysOf(flags);
@@ -72,9 +77,8 @@ export const editEvaluation: Evaluation = {
     const done = await throughAll(bench, "editing", cases, async (edit, index) => {
       const pixels = render(world, edit.source), picture = await fileOf(pixels);
       await savePicture(bench, index, "source", pixels);
-      const plans = ways.some((way) => way === "planned" || way === "locked");
       const asked = { instruction: edit.instruction, picture };
-      const plan = plans ? await ownPlan(bench, { ...asked, seed: seed + index }) : undefined;
+      const plan = ways.some(isPlanned) ? await ownPlan(bench, { ...asked, seed: seed + index }) : undefined;
       const results: Partial<Record<Way, Edited>> = {};
       for (const way of ways) {
         results[way] = await editOne(bench, edit, index, { ...asked, seed: seed + index }, way, plan);
@@ -125,7 +129,7 @@ async function editOne(
 ): Promise<Edited> {
   const { steps, guidance, temperature } = bench.flags;
   const given = Object.entries({ steps, guidance, temperature }).filter(([, value]) => value !== undefined);
-  const planned = way === "planned" || way === "locked";
+  const planned = isPlanned(way);
   const { result, state, forwards } = await runOn<PictureResult, EditState>(bench, "edit", {
     ...asked,
     ...Object.fromEntries(given),

@@ -31,7 +31,8 @@ export interface Evaluation {
   readonly takes: readonly OwnFlag[];
   /** What is wrong with the flags shows before seconds of loading. @throws {UnmaskError} */
   check(flags: EvalFlags): void | Promise<void>;
-  /** @throws {UnmaskError} `task_not_supported`, before anything is drawn */
+  /** What the model must be trained for. */
+  needs(flags: EvalFlags): readonly TaskName[];
   run(bench: Bench): Promise<JsonLine>;
 }
 

@@ -55,6 +55,7 @@ interface Mode {
 
 export const findEvaluation: Evaluation = {
   takes: ["n", "seed", "out"],
+  needs: () => ["ground"],
   check: (flags) => void countOf(flags, "n", EXPRESSIONS),
   async run(bench) {
     const { world, flags, output } = bench, seed = flags.seed ?? 0;

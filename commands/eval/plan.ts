@@ -34,6 +34,7 @@ export async function planCases(world: World, { n, seed = 0 }: Pick<EvalFlags, "
 
 export const planEvaluation: Evaluation = {
   takes: ["n", "seed", "out"],
+  needs: () => ["plan"],
   check: async (flags) => void await planCases(await loadWorld(), flags),
   async run(bench) {
     const { world, flags, output } = bench, seed = flags.seed ?? 0;

@@ -46,6 +46,7 @@ function drawInput(prompt: string, seed: number, { order, steps, guidance, tempe
 
 export const t2iEvaluation: Evaluation = {
   takes: ["n", "seed", "seeds", "seen", "plan", "order", "steps", "guidance", "temperature", "out"],
+  needs: (flags) => planOf(flags) === "own" ? ["draw", "plan"] : ["draw"],
   async check(flags) {
     planOf(flags);
     await drawJobs(await loadWorld(), flags);

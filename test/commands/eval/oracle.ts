@@ -3,6 +3,8 @@
  * steps. Never part of the product.
  */
 import { createJudge, type Judge } from "../../../bench/scenes/judge.ts";
+import type { Sight } from "../../../bench/scenes/detect.ts";
+import { judgeSight } from "../../../bench/scenes/score.ts";
 import { loadWorld } from "../../../bench/scenes/world.ts";
 import { type Command } from "../../../commands/lib/command.ts";
 import { evalCommand } from "../../../commands/eval.ts";
@@ -14,8 +16,17 @@ import { type Double, double } from "../../functions/double.ts";
 import { collect } from "../collect.ts";
 
 const world = await loadWorld();
-/** Making it takes a moment, and every command would. */
-let judge: Judge | undefined;
+const { see } = createJudge(world);
+const seen = new Map<string, Sight>();
+/** Made once for all commands, and a picture is looked at once: both take a moment. */
+const judge: Judge = {
+  see(picture) {
+    const key = keyOf("", picture), known = seen.get(key) ?? see(picture);
+    seen.set(key, known);
+    return known;
+  },
+  judge: (picture, metadata) => judgeSight(world, judge.see(picture), metadata),
+};
 
 export interface Request {
   readonly task: TaskName;
@@ -59,7 +70,7 @@ export function oracle(tell: (request: Request) => Told | Promise<Told>, own: Pa
     steps: steps as unknown as RemoteSteps,
     ...own,
   } as Double;
-  const command: Command = evalCommand(() => Promise.resolve(inference), () => judge ??= createJudge(world));
+  const command: Command = evalCommand(() => Promise.resolve(inference), () => judge);
   return {
     inference,
     requests,
