@@ -283,6 +283,10 @@ describe("rates", () => {
     for (let i = 0; i < 50; i++) expect((await ask("fast")).status).toBe(200);
     pass(500);
     expect([(await ask("a")).status, (await ask("a")).status]).toEqual([200, 429]);
+    // An hour saves up no more than the burst.
+    pass(3_600_000);
+    for (let i = 0; i < 4; i++) expect((await ask("a")).status).toBe(200);
+    expect((await ask("a")).status).toBe(429);
     for (let i = 0; i < 9; i++) expect((await ask()).status).toBe(200);
   });
 });

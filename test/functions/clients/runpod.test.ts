@@ -60,6 +60,17 @@ test("stream hands over each step once, and the picture", async () => {
   expect(chunks.length).toBe(7);
 });
 
+test("two who ask for a stream at once share its chunks", async () => {
+  const { id } = await endpoint().run({ input });
+  await endpoint().statusSync(id, 20_000);
+  const ask = async (): Promise<readonly unknown[]> => {
+    const headers = { authorization: "Bearer rpa_a" };
+    return (await (await fetch(`${server.url}/v2/abc123/stream/${id}`, { headers })).json()).stream;
+  };
+  const both = await Promise.all([ask(), ask()]);
+  expect(both.map(({ length }) => length).toSorted()).toEqual([0, 7]);
+});
+
 test("cancel, purge-queue and health", async () => {
   await server.stop();
   server = await realServer({ working: false });
@@ -90,6 +101,21 @@ test("executionTimeout ends a job as TIMED_OUT, and retry goes on with it under 
   }
   expect(job.status).toBe("COMPLETED");
   expect(pictureOf(outputOf(job))).toEqual(await undisturbed(input));
+});
+
+test("lowPriority lets others go first; a job that is not begun within its ttl is TIMED_OUT", async () => {
+  await server.stop();
+  server = await realServer({ working: false, slots: 1 });
+  const low = await endpoint().run({ input, policy: { lowPriority: true } });
+  const usual = await endpoint().run({ input });
+  const late = await endpoint().run({ input, policy: { ttl: 1000 } });
+  await new Promise((resolve) => setTimeout(resolve, 1050));
+  server.worker.start();
+  const statuses = [low, usual, late].map(async ({ id }) => (await endpoint().statusSync(id, 20_000)).status);
+  expect(await Promise.all(statuses)).toEqual(["COMPLETED", "COMPLETED", "TIMED_OUT"]);
+  const [owner = ""] = await ownersOf(server);
+  const started = async ({ id }: { readonly id: string }) => (await server.runs.get(owner, id)).started_at ?? 0;
+  expect(await started(usual)).toBeLessThan(await started(low));
 });
 
 test("a webhook brings what status does", async () => {
