@@ -17,6 +17,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "common")]
 
+import numpy as np  # noqa: E402
 import torch  # noqa: E402
 import torch.multiprocessing as mp  # noqa: E402
 from data import Draws  # noqa: E402
@@ -54,6 +55,8 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=4e-3, help="Muon")
     parser.add_argument("--adam", type=float, default=4e-3, help="Adam, for tables and norms")
     parser.add_argument("--decay", type=float, default=0.5, help="share of the time over which the rates fall")
+    parser.add_argument("--blank", type=float, default=0.15, help="share of pictures that are masked whole")
+    parser.add_argument("--shares", type=float, nargs=6, help="of the kinds, in the order of scenes.KINDS (default: data.py's)")
     parser.add_argument("--average", type=float, default=0.995)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--helpers", type=int, default=0)
@@ -73,7 +76,9 @@ def main() -> None:
         parser.error("--helpers shares memory between processes of one CPU; leave it out on CUDA")
     options.out.mkdir(parents=True, exist_ok=True)
     draws = Draws(options.seed)
-    fetch = lambda number: {k: v.to(device) for k, v in draws.batch(number, options.prompts, options.group).items()}
+    if options.shares:
+        draws.shares = np.array(options.shares)
+    fetch = lambda number: {k: v.to(device) for k, v in draws.batch(number, options.prompts, options.group, blank=options.blank).items()}
     codebook = torch.from_numpy(draws.table.codebook).to(device)
     model = Trainee(codebook, options.bf16)
     if options.compile:

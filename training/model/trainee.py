@@ -31,7 +31,7 @@ class Things(nn.Module):
         self.map = nn.Parameter(torch.zeros(CONFIG["d_model"], width))
 
     def forward(self):
-        return torch.cat([self.none, (self.classes + self.tints).flatten(0, 1) + 0.1 * self.rows @ self.map])
+        return torch.cat([self.none, (self.classes + self.tints).flatten(0, 1) + 0.02 * self.rows @ self.map])
 
 
 class Pairs(nn.Module):
@@ -113,7 +113,7 @@ class Trainee(nn.Module):
         thing, of pairs, and of binding)."""
         states, hidden, words = self.states(b, group)
         head = self.head()
-        swapped = b["rival"] > 0
+        swapped = (b["rival"] > 0) & (b["ratio"] > 0.9)  # later the neighbours say it
         rows = (head[b["target"][swapped]] - head[b["rival"][swapped]])
         bound = F.softplus(-(states[swapped].float() * rows).sum(-1)).sum() / (swapped.sum() + 1)
         states = states.bfloat16() if self.bf16 else states
@@ -121,15 +121,15 @@ class Trainee(nn.Module):
         blank = (b["masked"] < 0).unflatten(1, (8, 2)).unflatten(3, (8, 2)).all(4).all(2).flatten(1)
         things = [table() for table in self.layout]
         layout = self.probes(things, [h[blank] for h in hidden], b["things"][blank])
-        two = blank & (b["rival_things"] > 0)
+        two, probed = blank & (b["rival_things"] > 0), 0
         for h, w in zip(hidden, things):
             rows = w[b["things"][two]] - w[b["rival_things"][two]]
-            bound = bound + F.softplus(-(self.normal(h[two]) * rows).sum(-1)).sum() / (two.sum() + 1)
+            probed = probed + F.softplus(-(self.normal(h[two]) * rows).sum(-1)).sum() / (two.sum() + 1)
         names = [h.flatten(0, 1)[b["name"]] for h in words]
         said = self.probes(self.said, names, b["said"])
         pairs = self.probes([table() for table in self.pairs], names, b["pair"])
-        parts = {"layout": layout / 2, "said": said / 2, "pairs": pairs / 2, "bound": bound / 3}
-        return codes + layout + said + 0.5 * pairs + bound, each, {k: v.detach() for k, v in parts.items()}
+        parts = {"layout": layout / 2, "said": said / 2, "pairs": pairs / 2, "bound": bound, "bound_probes": probed / 2}
+        return codes + layout + said + 0.5 * pairs + 3 * bound + probed, each, {k: v.detach() for k, v in parts.items()}
 
     @staticmethod
     def normal(h):
