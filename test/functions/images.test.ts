@@ -111,6 +111,10 @@ describe("POST /v1/images/generations", () => {
       "image/webp",
       "webp 100 9",
     ]);
+    const [payload = ""] = (url?.split("/").at(-1) ?? "").split(".");
+    const said = JSON.parse(new TextDecoder().decode(Uint8Array.fromBase64(payload, { alphabet: "base64url" })));
+    // For an hour.
+    expect(Math.abs(said.at(-1) - Date.now() - 3_600_000)).toBeLessThan(60_000);
     const forged = url?.replace(/.$/, (last) => (last === "A" ? "B" : "A")) ?? "";
     expect((await app.request(forged)).status).toBe(404);
     expect((await app.request(`${url}/stream`)).status).toBe(404);
