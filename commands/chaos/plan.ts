@@ -88,7 +88,7 @@ const INPUTS: Readonly<Record<TaskName, (random: Random, picture: Picture) => Pl
   }),
   ground: (random, picture) => ({ picture, expressions: [random.of(["a zebra", "the red car"])], steps: 4 }),
   edit: (random, picture) => ({
-    instruction: random.of(["make it red", "remove the cup"]),
+    instruction: random.of(["make the cup red", "remove the dog"]),
     picture,
     seed: 2,
     steps: random.of([4, 6]),

@@ -31,7 +31,7 @@ interface Rate {
 
 /**
  * @param engine null: a front, which goes by the store
- * @throws {UnmaskError} what the task refuses; on a front all but what takes a tokenizer to see
+ * @throws {UnmaskError} what the task refuses; on a front all but a prompt that is too long
  */
 export async function estimate(
   runs: Runs,

@@ -1,7 +1,7 @@
 /**
  * What a front must know of the model that workers compute with, to say what a run would cost: the small files of its
  * folder, which each worker's process writes into the store that they share. With them a task begins on a front as it
- * does in a worker, all but the words: there is no tokenizer, so what only that could refuse is not refused.
+ * does in a worker, but for the tokens of its prompt: there is no tokenizer, so none is too long.
  *
  * @module
  */
@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { parseConfig } from "../model/config.ts";
 import { readJson } from "../model/folder.ts";
+import { parseLexicon } from "../model/lexicon.ts";
 import type { Model } from "../model/types.ts";
 import { allTasks, refuseTask, type TaskName, TASKS } from "../tasks/all_tasks.ts";
 import { createDraw } from "../tasks/draw.ts";
@@ -23,21 +24,27 @@ const cardSchema = z.object({
   tasks: z.array(z.enum(TASKS)),
   config: z.json(),
   vq: z.json(),
-  /** Null: the folder has none. */
-  generation: z.json(),
+  /** `generation.json` and `lexicon.json` as they stand there; null: the folder has none. */
+  generation: z.string().nullable(),
+  lexicon: z.string().nullable(),
 });
 
 export type ModelCard = Readonly<z.infer<typeof cardSchema>>;
 
 /** Of a folder that is open already, so that what is wrong with it was told. */
 export async function cardOf(folder: string, model: string, tasks: readonly TaskName[]): Promise<ModelCard> {
-  const generation = await readFile(join(folder, "generation.json"), "utf8").catch(() => "null");
+  const optional = (file: string) =>
+    readFile(join(folder, file), "utf8").catch((error: unknown) => {
+      if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+      throw error;
+    });
   return cardSchema.parse({
     model,
     tasks,
     config: await readJson(folder, "config.json"),
     vq: await readJson(folder, "vqvae/config.json"),
-    generation: JSON.parse(generation),
+    generation: await optional("generation.json"),
+    lexicon: await optional("lexicon.json"),
   });
 }
 
@@ -52,12 +59,11 @@ export async function readCard(store: Store): Promise<ModelCard | null> {
 }
 
 /** A run's first state. @throws {UnmaskError} `task_not_supported`, what the task refuses */
-export function startFrom({ model, tasks, config, vq, generation }: ModelCard, task: string, input: unknown): unknown {
-  const defaults = generation === null ? DRAW_DEFAULTS : parseDrawDefaults(generation);
-  return allTasks(createDraw({ defaults }))[refuseTask(task, tasks, model)].start(
-    input,
-    shellOf(parseConfig(config, vq)),
-  );
+export function startFrom(card: ModelCard, task: string, input: unknown): unknown {
+  const defaults = card.generation === null ? DRAW_DEFAULTS : parseDrawDefaults(JSON.parse(card.generation));
+  const lexicon = card.lexicon === null ? null : parseLexicon(card.lexicon);
+  const known = allTasks(createDraw({ defaults, lexicon }), lexicon)[refuseTask(task, card.tasks, card.model)];
+  return known.start(input, shellOf(parseConfig(card.config, card.vq)));
 }
 
 /** Sizes of a model, and nothing in them. */

@@ -33,7 +33,7 @@ async function seeing(): Promise<ModelCard> {
 const ask = (task: string, input: Record<string, unknown>) => estimate(runs, null, task, input);
 
 test("no worker was ever here: nothing is known, and it says so", async () => {
-  expect(await ask("draw", { prompt: "a dog", steps: 5 })).toEqual({
+  expect(await ask("draw", { prompt: "a photo of a dog", steps: 5 })).toEqual({
     steps: null,
     tokens: null,
     seconds: null,
@@ -45,23 +45,23 @@ test("steps and tokens come from the model's own sizes and defaults, seconds fro
   await writeCard(store, await cardOf(MODEL, "scenes", ["draw"]));
   // 64 steps are scenes' own default (generation.json), on 16x16 positions.
   const unmeasured = { steps: 64, tokens: 256, seconds: null, reason: expect.stringContaining("measured") };
-  expect(await ask("draw", { prompt: "a dog" })).toEqual(unmeasured);
+  expect(await ask("draw", { prompt: "a photo of a dog" })).toEqual(unmeasured);
   const value = { fingerprint: "some worker's", step_ms: 20, tail_ms: 100 };
   await store.commit({ sets: [{ key: keys.rate("draw"), value }] });
-  expect(await ask("draw", { prompt: "a dog", steps: 5 })).toEqual({ steps: 5, tokens: 256, seconds: 0.2 });
+  expect(await ask("draw", { prompt: "a photo of a dog", steps: 5 })).toEqual({ steps: 5, tokens: 256, seconds: 0.2 });
 });
 
 test("of every task, with its pictures", async () => {
   await writeCard(store, await seeing());
   const file = (await encodePicture(picture(40, 30), "png")).toBase64();
   const cases = [
-    ["draw", { prompt: "a dog", steps: 7 }, 7, 256],
+    ["draw", { prompt: "a photo of a dog", steps: 7 }, 7, 256],
     ["answer", { question: "what is it", picture: file, length: 12, block: 4 }, 12, 12],
     ["ground", { picture: file, expressions: ["a dog", "a cup"], steps: 3 }, 3, 8],
-    ["edit", { instruction: "make it red", picture: file, mask: file, steps: 6 }, 6, 256],
-    ["plan", { prompt: "a dog", length: 16, block: 8, stepsPerBlock: 4 }, 8, 16],
+    ["edit", { instruction: "make the cup red", picture: file, mask: file, steps: 6 }, 6, 256],
+    ["plan", { prompt: "a photo of a dog", length: 16, block: 8, stepsPerBlock: 4 }, 8, 16],
     // Of one round: a drawing, and a verdict of 32 tokens.
-    ["reflect", { prompt: "a dog", steps: 6, plan: false, rounds: 2 }, 38, 288],
+    ["reflect", { prompt: "a photo of a dog", steps: 6, plan: false, rounds: 2 }, 38, 288],
   ] as const;
   expect(cases.map(([task]) => task).toSorted()).toEqual(KINDS.map(({ name }) => name).toSorted());
   for (const [task, input, steps, tokens] of cases) {
@@ -72,8 +72,13 @@ test("of every task, with its pictures", async () => {
 test("refuses what a worker would refuse", async () => {
   await writeCard(store, await cardOf(MODEL, "scenes", ["draw"]));
   await expect(ask("answer", { question: "why" })).rejects.toMatchObject({ code: "task_not_supported" });
-  await expect(ask("draw", { prompt: "a dog", steps: 0 })).rejects.toMatchObject({ code: "steps_out_of_range" });
-  await expect(ask("draw", { prompt: "a dog", size: "64x64" })).rejects.toMatchObject({ code: "size_unsupported" });
+  await expect(ask("draw", { prompt: "a photo of a dog", steps: 0 })).rejects.toMatchObject({
+    code: "steps_out_of_range",
+  });
+  await expect(ask("draw", { prompt: "a photo of a dog", size: "64x64" })).rejects.toMatchObject({
+    code: "size_unsupported",
+  });
+  await expect(ask("draw", { prompt: "a quark" })).rejects.toMatchObject({ param: "prompt" });
   await expect(ask("sing", {})).rejects.toMatchObject({ code: "task_unknown" });
 });
 
