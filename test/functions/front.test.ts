@@ -1,11 +1,14 @@
 /** A server without an engine: previews are small jobs for a worker elsewhere. */
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { RemoteInference } from "../../core/tasks/remote.ts";
+import { keys } from "../../core/runs/keys.ts";
 import { Links } from "../../core/runs/links.ts";
+import { cardOf, writeCard } from "../../core/runs/model_card.ts";
 import { pictureAt } from "../../core/runs/preview.ts";
 import { drawKind } from "../../core/runs/state/draw_kind.ts";
 import { workPreviews } from "../../core/runs/preview_jobs.ts";
 import { createApp } from "../../functions/app.ts";
+import { estimateSchema } from "../../functions/openapi/run_operations.ts";
 import { Bench, INPUT, OWNER } from "../core/runs/run_bench.ts";
 import { plainFile, tableEngine } from "../core/runs/table_engine.ts";
 
@@ -64,6 +67,24 @@ test("a preview is asked for once, made by a worker, and there at the next reque
   expect((await bench.store.list({ prefix: ["preview"] })).entries).toEqual([]);
   stop.abort();
   await working;
+});
+
+test("what a run would cost is answered from what workers have written down", async () => {
+  const ask = async () => {
+    const response = await app.request("/v1/runs/estimate", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ task: "draw", input: { prompt: "a photo of a dog", steps: 9 } }),
+    });
+    expect(response.status, await response.clone().text()).toBe(200);
+    return estimateSchema.parse(await response.json());
+  };
+  expect(await ask()).toMatchObject({ steps: null, tokens: null, seconds: null, reason: expect.any(String) });
+  await writeCard(bench.store, await cardOf("models/scenes", "scenes", ["draw"]));
+  expect(await ask()).toMatchObject({ steps: 9, tokens: 256, seconds: null, reason: expect.any(String) });
+  const value = { fingerprint: "a worker's", step_ms: 100, tail_ms: 50 };
+  await bench.store.commit({ sets: [{ key: keys.rate("draw"), value }] });
+  expect(await ask()).toEqual({ steps: 9, tokens: 256, seconds: 0.95 });
 });
 
 /** Events of a stream with partial images from a front, with or without somebody who makes previews. */
