@@ -11,6 +11,7 @@ import { type Command, type CommandContext, main } from "./lib/command.ts";
 import { COMMON_FLAGS, type FlagValues, parseFlags, usage } from "./lib/flags.ts";
 import { MODEL_FLAGS, modelChoice, type OpenModel } from "./lib/model.ts";
 import { outputFile, writePicture } from "./lib/output_file.ts";
+import { readPlan } from "./lib/plan_file.ts";
 import { Progress } from "./lib/progress.ts";
 
 export const DRAW_FLAGS = {
@@ -19,6 +20,7 @@ export const DRAW_FLAGS = {
   guidance: { kind: "number", help: "how strongly the prompt pulls; 0 is not at all" },
   size: { kind: "text", help: "auto, or the model's native size" },
   order: { kind: "text", help: "which masks come off first: stratified, confidence, halton or random" },
+  plan: { kind: "text", help: "a file of boxes, as deno task plan --json prints them" },
   out: { kind: "text", help: "the file; .png, .jpg or .webp choose the format (default: picture.png)" },
   ...MODEL_FLAGS,
   ...COMMON_FLAGS,
@@ -35,7 +37,8 @@ export function drawCommand(open: OpenModel, encode: typeof encodePicture): Comm
       return { help: true };
     }
     const prompt = onePrompt(positionals);
-    const request = drawInput(prompt, flags);
+    const plan = flags.plan === undefined ? undefined : (await readPlan(flags.plan)).plan;
+    const request = drawInput(prompt, flags, plan);
     const file = await outputFile(flags.out ?? "picture.png");
     const inference = await open(modelChoice(flags));
     try {
@@ -49,11 +52,11 @@ export function drawCommand(open: OpenModel, encode: typeof encodePicture): Comm
 }
 
 /** Checked before seconds of loading. */
-function drawInput(prompt: string, flags: DrawFlags): DrawInput {
+function drawInput(prompt: string, flags: DrawFlags, plan: DrawInput["plan"]): DrawInput {
   const { size, steps, guidance, order } = flags;
   // 32 random bits: short enough to be typed again.
   const seed = flags.seed ?? crypto.getRandomValues(new Uint32Array(1))[0];
-  const given = Object.entries({ seed, size, steps, guidance, order }).filter(([, value]) => value !== undefined);
+  const given = Object.entries({ seed, size, steps, guidance, order, plan }).filter(([, value]) => value !== undefined);
   return parseDrawInput({ prompt, ...Object.fromEntries(given) });
 }
 

@@ -4,23 +4,27 @@
  * @module
  */
 import { UnmaskError } from "../core/errors.ts";
+import { encodePicture } from "../core/image/codec.ts";
 import type { TextResult } from "../core/tasks/all_tasks.ts";
 import { openInference } from "../core/tasks/remote.ts";
 import { type Command, main } from "./lib/command.ts";
 import { COMMON_FLAGS, parseFlags, usage } from "./lib/flags.ts";
 import { MODEL_FLAGS, modelChoice, type OpenModel } from "./lib/model.ts";
+import { outputFile } from "./lib/output_file.ts";
+import { writeOverlay } from "./lib/overlay_file.ts";
 import { readPicture, refusePictures } from "./lib/picture_file.ts";
 import { checkInput, given, runWithProgress, toldOf, withModel } from "./lib/task_command.ts";
 
 export const FIND_FLAGS = {
   steps: { kind: "number", help: "forwards; between them coordinates are fixed as context (default: 1)" },
+  out: { kind: "text", help: "a file for the boxes on the picture; .png, .jpg or .webp" },
   ...MODEL_FLAGS,
   ...COMMON_FLAGS,
 } as const;
 
 const USAGE = 'deno task find picture.png "the red car" "the dog"';
 
-export function findCommand(open: OpenModel): Command {
+export function findCommand(open: OpenModel, encode: typeof encodePicture): Command {
   return async (args, context) => {
     const { flags, positionals } = parseFlags(args, FIND_FLAGS);
     if (flags.help) {
@@ -31,6 +35,7 @@ export function findCommand(open: OpenModel): Command {
     const { bytes, picture } = await readPicture(path, USAGE);
     refusePictures(expressions, USAGE);
     if (expressions.length === 0) throw nothingToFind();
+    const file = flags.out === undefined ? undefined : await outputFile(flags.out);
     const options = { expressions, ...given({ steps: flags.steps }) };
     checkInput("ground", { picture, ...options });
     return await withModel(open, modelChoice(flags), async (inference) => {
@@ -38,7 +43,9 @@ export function findCommand(open: OpenModel): Command {
       const run = await runWithProgress<TextResult>(inference, "ground", input, "finding", context);
       const { boxes = [], text } = run.result;
       context.output.stderr(`${text}\n`);
-      return { boxes, ...toldOf(inference, run) };
+      const found = boxes.flatMap((box) => box.found === false ? [] : [box]);
+      if (file !== undefined) await writeOverlay(context.output, file, picture, found, encode);
+      return { boxes, ...given({ out: file?.out }), ...toldOf(inference, run) };
     });
   };
 }
@@ -52,4 +59,4 @@ function nothingToFind(): UnmaskError {
   });
 }
 
-if (import.meta.main) await main(findCommand(openInference));
+if (import.meta.main) await main(findCommand(openInference, encodePicture));

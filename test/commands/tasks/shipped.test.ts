@@ -32,8 +32,14 @@ afterAll(() => Deno.remove(folder, { recursive: true }));
 describe("deno task", () => {
   it.each<[string, TaskName, () => readonly string[]]>([
     ["ask", "answer", () => [picture, "What is this?"]],
-    ["find", "ground", () => [picture, "the car"]],
+    ["find", "ground", () => [picture, "the car", "--out", `${folder}/found.png`]],
     ["edit", "edit", () => [picture, "make the car blue", "--steps", "2", "--out", `${folder}/edited.png`]],
+    ["plan", "plan", () => ["a photo of a car", "--out", `${folder}/plan.png`]],
+    [
+      "reflect",
+      "reflect",
+      () => ["a photo of a car", "--steps", "2", "--rounds", "1", "--out", `${folder}/reflected.png`],
+    ],
   ])("%s", async (command, task, args) => {
     const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: ["task", "--quiet", command, ...args(), "--json"],

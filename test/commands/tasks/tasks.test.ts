@@ -21,7 +21,7 @@ afterEach(() => Deno.remove(folder, { recursive: true }));
 
 const COMMANDS: Readonly<Record<string, (open: OpenModel) => Command>> = {
   ask: askCommand,
-  find: findCommand,
+  find: (open) => findCommand(open, encodePicture),
   edit: (open) => editCommand(open, encodePicture),
 };
 
@@ -87,6 +87,25 @@ describe("find", () => {
       expect([found, xyxy.length]).toEqual([true, 4]);
       expect(stderr).toContain(`[${xyxy.join(", ")}]`);
     }
+  });
+
+  it("shows the boxes on the picture", async () => {
+    const out = `${folder}/found.png`;
+    const { code, line, stderr } = await run(
+      "find",
+      [file, "the dog", "--out", out],
+      await seeing({ finds: { 0: 16, 1: 16, 2: 48, 3: 48 } }),
+    );
+    expect(code, stderr).toBe(0);
+    expect(line["out"]).toBe(out);
+    const [before, after] = [
+      await decodePicture(await Deno.readFile(file)),
+      await decodePicture(await Deno.readFile(out)),
+    ];
+    const differing = [...after.data.keys()].filter((i) => after.data[i] !== before.data[i]).length;
+    expect([after.width, after.height]).toEqual([before.width, before.height]);
+    // A frame, not a filled box.
+    expect([differing > 50, differing < after.data.length / 2]).toEqual([true, true]);
   });
 
   it("takes more forwards where it is asked to", async () => {
@@ -204,6 +223,7 @@ it.each([
   ["ask", ["why", "--length", "0"], "length_invalid"],
   ["ask", ["why", "--temperature", "-1"], "temperature_invalid"],
   ["find", ["the dog", "--steps", "0"], "steps_invalid"],
+  ["find", ["the dog", "--out", "a.gif"], "output_format_unsupported"],
   ["edit", ["add", "a", "dog"], "instruction_not_quoted"],
   ["edit", ["add a dog", "--out", "a.gif"], "output_format_unsupported"],
   ["edit", ["add a dog", "--out", "/nowhere/at/all/a.png"], "output_not_writable"],
