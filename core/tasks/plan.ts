@@ -55,6 +55,12 @@ export type PlanTask = Task<PlanTaskInput, PlanState, PlanResult, Model>;
 /** Last counter word of a plan's random numbers: none of those of the drawing that follows under the same seed. */
 export const PLAN_ROUND = 1;
 
+/**
+ * Of a drawing's plan: the published temperature, and half as many tokens again as published, for which four things of
+ * long names are too many. [exp] ends a plan early, so that it costs no forward.
+ */
+export const PLAN_DEFAULTS = { length: 96, temperature: 0.5 };
+
 /** @throws {UnmaskError} what `parseInput` throws; `prompt_missing`, `picture_missing`, `option_unused` */
 export function parsePlanInput(value: unknown): PlanTaskInput {
   const input = parseInput(schema, value, "a plan");
@@ -91,9 +97,10 @@ function start(input: PlanTaskInput, model: Model, lexicon: Lexicon | null): Pla
   const planned: Planned = instruction === undefined || picture === undefined
     ? { for: "draw", prompt: checkPrompt(prompt, lexicon), micro }
     : { for: "edit", instruction: checkInstruction(instruction, lexicon), picture };
+  const ends = planEnds(model);
   // As published: plans of drawings are drawn, those of edits the likeliest.
-  const temperature = planned.for === "draw" ? 0.5 : 0;
-  const settings = textSettings(options, { length: 64, temperature, ends: planEnds(model) }, model);
+  const defaults = planned.for === "draw" ? { ...PLAN_DEFAULTS, ends } : { ...PLAN_DEFAULTS, temperature: 0, ends };
+  const settings = textSettings(options, defaults, model);
   const state = { planned, text: startText(settings, model.config.maskTokenId) };
   refuseTextLength(planPrompt(planned, model).length, settings.length, model);
   return state;

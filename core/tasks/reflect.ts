@@ -14,7 +14,7 @@ import { drawInput } from "./draw_input.ts";
 import { refuseLength, refuseTextLength, unusedOption } from "./draw_refusals.ts";
 import { setUpDraw } from "./draw_setup.ts";
 import type { DrawState } from "./draw_state.ts";
-import { planEnds, planPrompt } from "./plan.ts";
+import { PLAN_DEFAULTS, planEnds, planPrompt } from "./plan.ts";
 import { type FoundPlan, readPlan } from "./plan_reader.ts";
 import {
   countersOf,
@@ -29,8 +29,8 @@ import { judgePrompt, pictureOf, ReflectStepper } from "./reflect_stepper.ts";
 import type { Task } from "./task.ts";
 import { textSettings } from "./text_options.ts";
 
-/** The published parser's; a plan's length, temperature and a verdict's length are published too. */
-const DEFAULTS = { rounds: 4, planLength: 64, planTemperature: 0.5, verdictLength: 32 };
+/** As published: rounds, and tokens of a verdict. */
+const DEFAULTS = { rounds: 4, verdictLength: 32 };
 
 /** A draw's options, of each round's drawing. */
 export const reflectInput = drawInput.omit({ plan: true }).extend({
@@ -107,24 +107,23 @@ function start(input: ReflectInput, model: Model, draw: DrawTask): ReflectState 
   if (!judge && (rounds ?? 1) > 1) throw unusedOption("rounds", "the judge");
   const most = rounds ?? (judge ? DEFAULTS.rounds : 1);
   if (!feedback && most === 1) throw unusedOption("feedback", "more rounds than one");
-  if (!plan && (planTemperature ?? DEFAULTS.planTemperature) !== DEFAULTS.planTemperature) {
+  if (!plan && (planTemperature ?? PLAN_DEFAULTS.temperature) !== PLAN_DEFAULTS.temperature) {
     throw unusedOption("planTemperature", "a plan");
   }
   const fresh = draw.start(asked, model);
   const { tokenizer, config } = model;
   const { seed } = fresh.settings;
   const ends = [tokenizer.id(TOKENS.endOfTurn), config.endTokenId];
-  const { planLength, verdictLength } = DEFAULTS;
   const planning = {
-    length: planLength,
-    temperature: planTemperature ?? DEFAULTS.planTemperature,
+    length: PLAN_DEFAULTS.length,
+    temperature: planTemperature ?? PLAN_DEFAULTS.temperature,
     ends: planEnds(model),
   };
   const settings: ReflectSettings = {
     rounds: most,
     feedback,
     plan: plan ? textSettings({ seed }, planning, model) : null,
-    judge: judge ? textSettings({ seed }, { length: verdictLength, temperature: 0, ends }, model) : null,
+    judge: judge ? textSettings({ seed }, { length: DEFAULTS.verdictLength, temperature: 0, ends }, model) : null,
     maskId: config.maskTokenId,
   };
   refuseLengths(settings, fresh, model);

@@ -49,7 +49,15 @@ describe("a drawing's plan", () => {
     const { ids, steps, malformed } = await runHere(plan, cold, model);
     expect(malformed).toEqual([]);
     expect(model.tokenizer.decode(ids)).toBe(`${lead}${car}`);
-    expect(steps).toBeLessThan(64);
+    expect(steps).toBeLessThan(96);
+  });
+
+  test("may name four things of long names", async () => {
+    const many = Array.from({ length: 4 }, () => dog.replace("blue dog", "red computer keyboard")).join();
+    expect(await said(`${lead}${many}${exp}`)).toMatchObject({
+      boxes: Array(4).fill({ loc: [32, 0, 64, 31] }),
+      malformed: [],
+    });
   });
 
   test.each([

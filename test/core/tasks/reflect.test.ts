@@ -156,7 +156,7 @@ test("counts its steps through all phases, as far as they are known", async () =
   expect(states).toHaveLength(forwards.reduce((sum, count) => sum + count, 0));
   // Texts end early.
   expect(forwards.every((count) => count > 0)).toBe(true);
-  expect(forwards[0]).toBeLessThan(64);
+  expect(forwards[0]).toBeLessThan(96);
   expect(forwards[2]).toBeLessThan(32);
 });
 
@@ -207,7 +207,7 @@ describe("refusals", () => {
     expect(needs[1]).toBeGreaterThan(needs[0] ?? 0);
     expect(needs[3]).toBeGreaterThan(needs[2] ?? 0);
     expect(needs[4]).toBe(needs[3]);
-    expect(least({ plan: true, rounds: 4 })).toBe((needs[3] ?? 0) + 64);
+    expect(least({ plan: true, rounds: 4 })).toBe((needs[3] ?? 0) + 96);
     expect(() => start({ rounds: 4 }, narrow((needs[3] ?? 0) - 1))).toThrow(code("prompt_too_long"));
   });
 });

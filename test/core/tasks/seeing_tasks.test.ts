@@ -214,6 +214,12 @@ describe("edit", () => {
     expect(() => edit.start(change, fakeModel())).toThrow(/no vision tower/);
     expect(() => parseInput(editInput, { ...change, micro: "x" }, "an edit")).toThrow(/no parameter `micro`/);
     expect(() => parseInput(editInput, { ...change, mode: 4 }, "an edit")).toThrow(/`mode`/);
+    const pictures = [[undefined, "picture_missing"], [[picture(), picture()], "picture_invalid"]] as const;
+    for (const [picture, code] of pictures) {
+      const refused = expect.objectContaining({ code, param: "picture" });
+      expect(() => parseInput(editInput, { ...change, picture }, "an edit")).toThrow(refused);
+      expect(() => parseInput(groundInput, { expressions: ["a dog"], picture }, "grounding")).toThrow(refused);
+    }
   });
 });
 
