@@ -10,9 +10,9 @@ import type { RemoteInference, RemoteSteps } from "../../core/tasks/remote.ts";
 export interface Parts {
   /** Until the engine is first asked: HTTP, the queue, the claim. */
   readonly before: number;
-  /** In the engine's calls. Longer than the same calls alone: work beside the steps takes cores from them. */
+  /** Waiting for the engine's calls. Longer than the same alone: work beside the steps takes cores from them. */
   readonly engine: number;
-  /** Between them: the worker's loop. */
+  /** Between them: the worker's loop, while the next step is computed already. */
   readonly between: number;
   readonly file: number;
   /** From the pixels on, without the file: the last commit, reading it back, the answer. */
@@ -37,8 +37,8 @@ export class RequestWatch {
     const engine = <T>(work: () => Promise<T>) => this.#see("engine", work);
     const watched: RemoteSteps = {
       ...steps,
-      open: async (state, task) => {
-        const open = await engine(() => steps.open(state, task));
+      open: async (state, task, ahead) => {
+        const open = await engine(() => steps.open(state, task, ahead));
         return { step: () => engine(() => open.step()), close: () => open.close() };
       },
       result: (state, task) => engine(() => steps.result(state, task)),

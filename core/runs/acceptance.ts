@@ -24,7 +24,7 @@ export interface AcceptanceOptions {
   readonly ledger: Ledger;
   readonly kinds: readonly Kind[];
   /** Refuses what the model cannot do before a run is accepted; a front without an engine has none. */
-  readonly check?: (task: string, input: unknown) => Promise<void>;
+  readonly check?: (task: string, input: unknown, begin: boolean) => Promise<void>;
   /** Refuses one run more of an owner when too many are unfinished; see admission.ts. */
   readonly admit?: (owner: string) => Promise<void>;
   /** Told when something is queued, so that a worker in this process need not poll for it. */
@@ -83,7 +83,9 @@ export class Acceptance {
     await admit?.(owner);
     const files = [...taken, ...await this.#inherited(owner, from?.origin.run, seeded, taken)];
     const bytesOf = (name: string) => files.find((file) => file.name === name)?.bytes;
-    await check?.(task, await fillFiles(seeded, ({ file }) => bytesOf(file)));
+    // A fork begins from another state, and under a budget a merge may come before the first step.
+    const begin = from === undefined && options.budget_ms === undefined;
+    await check?.(task, await fillFiles(seeded, ({ file }) => bytesOf(file)), begin);
     const first = newRecord(ledger.now(), owner, task, seeded, options, from?.origin ?? null);
     const more = wish.webhooks?.(first) ?? [];
     parseRunWebhooks(more, config);

@@ -106,7 +106,8 @@ export class ActiveRun {
     await this.#keepBudget(pace);
     // Beside the step, so that the loop waits for no store. A watch of a store of this process alone is never late.
     if (this.#parts.ledger.store.info.shared) void this.#readControl();
-    this.#steps ??= await this.#parts.engine.open(this.record.task, this.#state);
+    // A merge of counts closes the stepper: under a budget no step is begun that may be in vain.
+    this.#steps ??= await this.#parts.engine.open(this.record.task, this.#state, this.record.budget_ms === null);
     const delta = await this.#steps.step();
     if (delta === null) throw new Error("the stepper ended before its state");
     this.#state = this.kind.fold(this.#state, delta);

@@ -109,7 +109,7 @@ export async function openHouse(options: HouseOptions): Promise<House> {
       kinds: KINDS,
       webhooks,
       admit: (owner) => gate.admit(owner),
-      check: async (task, input) => void await engine.start(task, input),
+      check: (task, input, begin) => engine.check(task, input, begin),
       onQueued: () => worker.wake(),
       onControl: (id, control) => worker.obey(id, control),
     });

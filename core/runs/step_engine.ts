@@ -22,7 +22,8 @@ export interface StepEngine {
   readonly fingerprint: string;
   /** @throws {UnmaskError} with a status below 500 for what the model cannot do: trying again would not help */
   start(task: string, input: unknown): Promise<unknown>;
-  open(task: string, state: unknown): Promise<OpenSteps>;
+  /** @param ahead steps may be begun before they are asked for. @default {true} */
+  open(task: string, state: unknown, ahead?: boolean): Promise<OpenSteps>;
   result(task: string, state: unknown): Promise<StepResult>;
   /** Of a task that fills text: what will not change any more; see core/tasks/all_tasks.ts. */
   text?(task: string, state: unknown): Promise<string>;

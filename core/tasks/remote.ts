@@ -12,6 +12,7 @@ import { type DrawInput, parseDrawInput } from "./draw_input.ts";
 import { type DrawState, foldDraw } from "./draw_state.ts";
 import type { LoadOptions, ModelInfo } from "./thread_handlers.ts";
 import { type InferenceThread, ThreadKeeper } from "./thread_keeper.ts";
+import { type ClosableSteps, type InTurn, StepsAhead } from "./steps_ahead.ts";
 import type { Delta } from "./task.ts";
 import { Semaphore } from "./turns.ts";
 
@@ -53,7 +54,8 @@ export interface RemoteSteps {
    * @throws {UnmaskError} `task_not_supported`, what the task's `start` refuses
    */
   start<State = DrawState>(input: unknown, task?: TaskName): Promise<State>;
-  open(state: unknown, task?: TaskName): Promise<{ step(): Promise<Delta | null>; close(): Promise<void> }>;
+  /** @param ahead each step is begun before it is asked for, which is in vain if it never is. @default {true} */
+  open(state: unknown, task?: TaskName, ahead?: boolean): Promise<ClosableSteps>;
   result<Result = DrawResult>(state: unknown, task?: TaskName): Promise<Result>;
   /** Of a task that fills text: what will not change any more. */
   text?(state: unknown, task: TaskName): Promise<string>;
@@ -114,9 +116,11 @@ class Remote implements RemoteInference {
   readonly steps: RemoteSteps = {
     start: async <State>(input: unknown, task?: TaskName) =>
       await this.#keeper.use((thread) => thread.call("start", input, task)) as State,
-    open: async (state, task = "draw") => {
+    open: async (state, task = "draw", ahead = true) => {
       const stepper = new RemoteStepper(this.#keeper, state, task);
       await this.#turn.hold(() => stepper.open());
+      const inTurn: InTurn = (work, signal) => this.#turn.hold(work, signal);
+      if (ahead) return new StepsAhead(stepper, inTurn);
       return { step: () => this.#turn.hold(() => stepper.step()), close: () => stepper.close() };
     },
     result: async <Result>(state: unknown, task?: TaskName) =>
@@ -144,29 +148,31 @@ class Remote implements RemoteInference {
 
   async #run(from: DrawState, { signal, onStep }: DrawCallOptions): Promise<FinishedDraw> {
     let milliseconds = 0;
-    const inTurn = <T>(work: () => Promise<T>) =>
+    const inTurn = <T>(work: () => Promise<T>, leaving?: AbortSignal) =>
       this.#turn.hold(async () => {
         const start = performance.now();
         const value = await work();
         milliseconds += performance.now() - start;
         return value;
-      }, signal);
+      }, AbortSignal.any([signal, leaving].filter((each) => each !== undefined)));
     let state = from;
     const stepper = new RemoteStepper(this.#keeper, state, "draw");
     await inTurn(() => stepper.open());
+    const steps = new StepsAhead(stepper, inTurn);
     try {
       while (state.counts.length > 0) {
-        const delta = await inTurn(() => stepper.step());
+        signal?.throwIfAborted();
+        const delta = await steps.step();
         if (delta === null) throw new Error("the stepper ended before its state");
         state = foldDraw(state, delta);
         onStep?.(state.step, state.step + state.counts.length);
       }
     } finally {
-      await stepper.close();
+      await steps.close();
     }
     const result = await inTurn(() => this.#result(state)) as DrawResult;
-    const { seed, steps, guidance, order } = result.settings;
-    return { ...result, seed, steps, guidance, order, seconds: milliseconds / 1000 };
+    const { seed, guidance, order } = result.settings;
+    return { ...result, seed, steps: result.settings.steps, guidance, order, seconds: milliseconds / 1000 };
   }
 
   async #result(state: unknown, task?: TaskName): Promise<unknown> {
@@ -183,7 +189,7 @@ class Remote implements RemoteInference {
 }
 
 /** A stepper in the thread; where that is gone, another one in the next thread from the state that was reached. */
-class RemoteStepper {
+class RemoteStepper implements ClosableSteps {
   readonly #keeper: ThreadKeeper;
   #state: unknown;
   readonly #task: TaskName;

@@ -63,7 +63,8 @@ describeWebGpu("a lost GPU", () => {
     const { steps } = inference;
     if (steps === undefined) throw new Error("no steps");
     const state = await steps.start(input);
-    const [first, waiting] = [await steps.open(state), await steps.open(state)];
+    // Not ahead, so that it is known which step is lost; draws take theirs ahead.
+    const [first, waiting] = [await steps.open(state, "draw", false), await steps.open(state, "draw", false)];
     const one = await first.step();
     expect(await waiting.step()).toEqual(one);
     channel.postMessage(0);
