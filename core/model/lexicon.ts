@@ -115,6 +115,11 @@ export function checkInstruction(instruction: string, lexicon: Lexicon | null): 
   });
 }
 
+/** The words of an edit's plan: grounds are named there, as they never are by prompts of drawings. */
+export function withGrounds(lexicon: Lexicon): Lexicon {
+  return { ...lexicon, function_words: [...lexicon.function_words, ...lexicon.grounds, ...GROUND_WORDS] };
+}
+
 function normalised(text: string): string {
   return text.toLowerCase().replace(/\s+/g, " ").trim().replace(/ ?\.$/, "");
 }

@@ -15,7 +15,7 @@ import {
   type Size,
   verbOfPlan,
 } from "../model/boxes.ts";
-import { checkPrompt, type Lexicon } from "../model/lexicon.ts";
+import { checkPrompt, type Lexicon, withGrounds } from "../model/lexicon.ts";
 import { EDIT_PLAN_VERBS, type EditPlanVerb } from "../model/prompts.ts";
 
 export const planBox = z.strictObject({
@@ -57,7 +57,8 @@ export function editPlan(
   verb: EditPlanVerb | undefined,
   frame: PlanFrame,
 ): { readonly text: string; readonly objects: readonly PlannedObject[] } {
-  const objects = planObjects(plan, frame);
+  const { lexicon } = frame;
+  const objects = planObjects(plan, { ...frame, lexicon: lexicon === null ? null : withGrounds(lexicon) });
   if (typeof plan !== "string") return { text: editPlanToText(verb ?? "edit", objects), objects };
   if (verb !== undefined) {
     throw refusal("option_unused", "`planVerb` has no effect on a plan of text", "leave it out", "planVerb");

@@ -70,6 +70,11 @@ describe("refusals", () => {
     expect(() => drawPlan(box([0, 0, 10, 10], "a dragon"), { ...frame, lexicon })).toThrow(unknown);
     expect(() => drawPlan(text.replace("dog", "dragon"), { ...frame, lexicon })).toThrow(unknown);
     expect(drawPlan(text, { ...frame, lexicon })).toBe(text);
+    // The ground is a matter of edits.
+    const ground = box([0, 0, 256, 256], "beige ground");
+    expect(editPlan(ground, "adjusting", { ...frame, lexicon }).objects).toMatchObject([{ phrase: "beige ground" }]);
+    expect(() => drawPlan(ground, { ...frame, lexicon })).toThrow(unknown);
+    expect(() => editPlan(box([0, 0, 9, 9], "a dragon"), "adding", { ...frame, lexicon })).toThrow(unknown);
   });
 
   test("what is no plan at all", () => {
