@@ -1,80 +1,83 @@
 /**
- * Which provider computes. `auto` decides by what is there; a provider that is asked for by name is used or the call
- * fails. Nothing here falls back.
+ * `deno task reflect "PROMPT"`: rounds of plan, drawing and verdict until the model calls its own picture correct; the
+ * last picture into a file, and what happened as data.
  *
  * @module
  */
-import { UnmaskError } from "../errors.ts";
-import { findAdapter, judgeAdapter } from "./adapter.ts";
-import { findCpu, openCpu } from "./cpu.ts";
-import type { Finding } from "./provider.ts";
-import type { Engine, Provider } from "./types.ts";
-import { findWasm, openWasm } from "./wasm.ts";
-import { openWebGpu } from "./webgpu.ts";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { encodePicture } from "../core/image/codec.ts";
+import type { RoundsResult } from "../core/tasks/all_tasks.ts";
+import type { RoundTrace } from "../core/tasks/reflect.ts";
+import { openInference } from "../core/tasks/remote.ts";
+import { type Command, main } from "./lib/command.ts";
+import { COMMON_FLAGS, parseFlags, usage } from "./lib/flags.ts";
+import { MODEL_FLAGS, modelChoice, type OpenModel } from "./lib/model.ts";
+import { outputFile, writePicture } from "./lib/output_file.ts";
+import { oneSentence } from "./lib/picture_file.ts";
+import { checkInput, given, runWithProgress, toldOf, withModel } from "./lib/task_command.ts";
 
-export interface EngineOptions {
-  /** @default {"auto"} */
-  readonly provider?: Provider | "auto";
-  /** Threads of a CPU provider, 1 to 256. @default one a physical core, see {@link defaultThreads} */
-  readonly threads?: number;
-  /** Lets `provider: "webgpu"` take a software adapter. @default {UNMASK_ALLOW_SOFTWARE_GPU} */
-  readonly allowSoftwareAdapter?: boolean;
+export const REFLECT_FLAGS = {
+  rounds: { kind: "number", help: "drawings at most (default: 4)" },
+  seed: { kind: "number", help: "the same seed draws the same rounds (default: a new one)" },
+  steps: { kind: "number", help: "forward passes over each picture" },
+  guidance: { kind: "number", help: "how strongly the prompt pulls; 0 is not at all" },
+  order: { kind: "text", help: "which masks come off first: stratified, confidence, halton or random" },
+  "no-plan": { kind: "switch", help: "draw without a plan" },
+  "no-feedback": { kind: "switch", help: "draw anew without seeing the failures" },
+  "no-judge": { kind: "switch", help: "one round: a plan and its picture" },
+  out: { kind: "text", help: "the file; .png, .jpg or .webp choose the format (default: picture.png)" },
+  trace: { kind: "text", help: "a folder for the picture of every round" },
+  ...MODEL_FLAGS,
+  ...COMMON_FLAGS,
+} as const;
+
+const USAGE = 'deno task reflect "a photo of three dogs"';
+
+export function reflectCommand(open: OpenModel, encode: typeof encodePicture): Command {
+  return async (args, context) => {
+    const { flags, positionals } = parseFlags(args, REFLECT_FLAGS);
+    const { stderr } = context.output;
+    if (flags.help) {
+      stderr(`${usage('reflect "PROMPT" [flags]', REFLECT_FLAGS)}\n`);
+      return { help: true };
+    }
+    const prompt = oneSentence(positionals, "prompt", USAGE);
+    const file = await outputFile(flags.out ?? "picture.png");
+    const { rounds, steps, guidance, order } = flags;
+    // 32 random bits: short enough to be typed again.
+    const seed = flags.seed ?? crypto.getRandomValues(new Uint32Array(1))[0];
+    const off = (flag: boolean) => flag ? false : undefined;
+    const [plan, feedback, judge] = [off(flags["no-plan"]), off(flags["no-feedback"]), off(flags["no-judge"])];
+    const input = { prompt, ...given({ seed, rounds, steps, guidance, order, plan, feedback, judge }) };
+    checkInput("reflect", input);
+    return await withModel(open, modelChoice(flags), async (inference) => {
+      const run = await runWithProgress<RoundsResult>(inference, "reflect", input, "reflecting", context);
+      const { picture, rounds } = run.result;
+      await writePicture(file, picture, encode);
+      for (const round of rounds) {
+        if (flags.trace !== undefined) await keep(flags.trace, round, encode);
+        stderr(`round ${round.round}: ${round.verdict ?? "not judged"}\n`);
+      }
+      const told = toldOf(inference, run), { width, height } = picture;
+      stderr(`${file.out}: ${width}x${height}, seed ${seed}, ${told.seconds} s on ${told.provider}\n`);
+      return {
+        out: file.out,
+        prompt,
+        width,
+        height,
+        seed,
+        accepted: rounds.at(-1)?.accepted ?? null,
+        rounds: rounds.map(({ picture: _, ids: __, ...round }) => round),
+        ...told,
+      };
+    });
+  };
 }
 
-/** What `auto` found, in its order of preference, and what it takes: the first that is usable. */
-export interface Choice {
-  readonly provider: Provider;
-  readonly findings: readonly Finding[];
+async function keep(folder: string, { round, picture }: RoundTrace, encode: typeof encodePicture): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  await writePicture({ out: join(folder, `round${round}.png`), format: "png" }, picture, encode);
 }
 
-/** What `auto` looks at, in its order of preference. */
-export async function findProviders(): Promise<readonly Finding[]> {
-  return [judgeAdapter(await findAdapter(), false), await findCpu(), await findWasm()];
-}
-
-/**
- * webgpu if a hardware adapter is there, else cpu if native addons are allowed, else wasm. A software adapter counts as
- * no GPU.
- *
- * @throws `no_provider`
- */
-export async function chooseProvider(): Promise<Choice> {
-  const findings = await findProviders();
-  const first = findings.find(({ usable }) => usable);
-  if (first !== undefined) return { provider: first.provider, findings };
-  throw new UnmaskError({
-    code: "no_provider",
-    message: `nothing here can compute: ${findings.map(({ provider, reason }) => `${provider}: ${reason}`).join("; ")}`,
-    fix: "run with --allow-read=node_modules --allow-ffi=node_modules, as the tasks of deno.json do",
-    status: 503,
-  });
-}
-
-/**
- * ```ts
- * const engine = await openEngine({ provider: "cpu", threads: 4 });
- * const session = await engine.load(graph);
- * ```
- *
- * @throws `unknown_provider`, `webgpu_unavailable`, `cpu_unavailable`, `wasm_unavailable`, `no_provider`,
- * `threads_out_of_range`, `provider_wrong_numbers`, `provider_mismatch`
- */
-export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
-  const asked = options.provider ?? "auto";
-  const provider = asked === "auto" ? (await chooseProvider()).provider : asked;
-  switch (provider) {
-    case "webgpu":
-      return await openWebGpu(options);
-    case "cpu":
-      return await openCpu(options);
-    case "wasm":
-      return await openWasm(options);
-    default:
-      throw new UnmaskError({
-        code: "unknown_provider",
-        message: `there is no provider ${JSON.stringify(provider)}`,
-        fix: "use auto, webgpu, cpu or wasm",
-        param: "provider",
-      });
-  }
-}
+if (import.meta.main) await main(reflectCommand(openInference, encodePicture));
