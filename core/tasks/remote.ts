@@ -167,12 +167,12 @@ class Remote implements RemoteInference {
         state = foldDraw(state, delta);
         onStep?.(state.step, state.step + state.counts.length);
       }
+      const result = await inTurn(() => this.#result(state)) as DrawResult;
+      const { seed, guidance, order } = result.settings;
+      return { ...result, seed, steps: result.settings.steps, guidance, order, seconds: milliseconds / 1000 };
     } finally {
       await steps.close();
     }
-    const result = await inTurn(() => this.#result(state)) as DrawResult;
-    const { seed, guidance, order } = result.settings;
-    return { ...result, seed, steps: result.settings.steps, guidance, order, seconds: milliseconds / 1000 };
   }
 
   async #result(state: unknown, task?: TaskName): Promise<unknown> {
