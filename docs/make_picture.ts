@@ -5,8 +5,9 @@
  * @module
  */
 import { encodePicture } from "../core/image/codec.ts";
-import { ground, paste } from "../core/image/frame.ts";
+import type { Picture } from "../core/model/types.ts";
 import { openInference } from "../core/tasks/remote.ts";
+import { sheetOf } from "./sheet.ts";
 
 /** In reading order; README lists them under the picture. */
 export const PROMPTS = [
@@ -21,22 +22,17 @@ export const PROMPTS = [
 ];
 const SEED = 7;
 const COLUMNS = 4;
-/** Between pictures, in pixels. */
-const GAP = 8;
-const WHITE = 255;
 
 if (import.meta.main) {
   const inference = await openInference({ modelFolder: "models/scenes" });
   try {
-    const side = inference.info.imageSize;
-    const rows = Math.ceil(PROMPTS.length / COLUMNS);
-    let sheet = ground(COLUMNS * (side + GAP) - GAP, rows * (side + GAP) - GAP, WHITE);
-    for (const [index, prompt] of PROMPTS.entries()) {
+    const pictures: Picture[] = [];
+    for (const prompt of PROMPTS) {
       const { picture, seconds } = await inference.draw({ prompt, seed: SEED });
-      const row = Math.floor(index / COLUMNS);
-      sheet = paste(sheet, picture, (index % COLUMNS) * (side + GAP), row * (side + GAP));
+      pictures.push(picture);
       console.error(`${prompt}: ${seconds.toFixed(2)} s`);
     }
+    const sheet = sheetOf(pictures, COLUMNS);
     await Deno.writeFile(new URL("./picture.png", import.meta.url), await encodePicture(sheet, "png"));
   } finally {
     await inference.close();
