@@ -109,6 +109,10 @@ export const editEvaluation: Evaluation = {
       ...shares,
       ...told,
       seed,
+      // Both have a plan: what is left between them is the lock.
+      ...(ways.includes("planned") && ways.includes("locked")
+        ? { locked_over_planned: gainOf(outcomes("planned"), outcomes("locked"), EDIT_KINDS) }
+        : {}),
       ways: Object.fromEntries(
         others.map(({ way: other, shares: own, ...told }) => [
           other,

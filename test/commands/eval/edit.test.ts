@@ -62,6 +62,7 @@ describe("eval edit", () => {
       planned: { ...same, planless: 0 },
       locked: { ...same, planless: 0, outside: 1, regions: N },
     });
+    expect(report["locked_over_planned"]).toEqual({ gain: 0, gain_interval: [0, 0] });
     const edits = requests.filter(({ task }) => task === "edit").map(({ input }) => input);
     expect(edits.every(({ steps }) => steps === 3)).toBe(true);
     const of = (instruction: unknown) => edits.filter((input) => input["instruction"] === instruction);
@@ -86,6 +87,10 @@ describe("eval edit", () => {
     const { run } = editor(({ input }, { source, target }) => input["plan"] === undefined ? source : target);
     const report = await run("edit", "--n", `${N}`, "--seed", "4", "--ways", "three_way,planned");
     expect(report).toMatchObject({ score: 0, ways: { planned: { score: 1, gain: 1, gain_interval: [1, 1] } } });
+    expect(report).not.toHaveProperty("locked_over_planned");
+    const locked = editor(({ input }, { source, target }) => input["lock"] === "plan" ? target : source);
+    expect(await locked.run("edit", "--n", `${N}`, "--seed", "4", "--ways", "planned,locked"))
+      .toMatchObject({ locked_over_planned: { gain: 1, gain_interval: [1, 1] } });
   });
 
   it("edits without a plan where the model's own cannot be read, and says how often", async () => {
