@@ -53,7 +53,7 @@ export const httpBench: Command = async (args, { output }) => {
       `quartiles ${added_ms.p25} and ${added_ms.p75}, least ${added_ms.minimum}\n` +
       `  added to the engine alone     p50 ${layer.added_with_file_ms.p50} ms\n` +
       `  a request's parts: ${parts_ms.before} ms until the engine is asked, ${parts_ms.engine} in it, ` +
-      `${parts_ms.between} between its steps, ${parts_ms.file} the file, ${parts_ms.after} until the answer's end\n` +
+      `${parts_ms.between} between its calls, ${parts_ms.file} the file, ${parts_ms.after} until the answer's end\n` +
       `/health while drawing, ${CONNECTIONS} connections: p50 ${report.health_p50_ms} ms, p99 ${report.health_p99_ms} ms\n` +
       (cold === null
         ? "no denokv: the front's cold start was not measured\n"

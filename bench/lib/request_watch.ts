@@ -8,11 +8,11 @@ import type { RemoteInference, RemoteSteps } from "../../core/tasks/remote.ts";
 
 /** Where a request's time goes, ms. */
 export interface Parts {
-  /** Until the engine is first asked: HTTP, the queue, the claim. */
+  /** Until the engine is first asked: HTTP, the check of the input. */
   readonly before: number;
   /** Waiting for the engine's calls. Longer than the same alone: work beside the steps takes cores from them. */
   readonly engine: number;
-  /** Between them: the worker's loop, while the next step is computed already. */
+  /** Between them: queue, claim and the worker's loop, while a step is computed already. */
   readonly between: number;
   readonly file: number;
   /** From the pixels on, without the file: the last commit, reading it back, the answer. */

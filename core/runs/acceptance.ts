@@ -23,7 +23,11 @@ import { NO_WEBHOOKS, parseRunWebhooks, type WebhookConfig } from "./webhooks/en
 export interface AcceptanceOptions {
   readonly ledger: Ledger;
   readonly kinds: readonly Kind[];
-  /** Refuses what the model cannot do before a run is accepted; a front without an engine has none. */
+  /**
+   * Refuses what the model cannot do before a run is accepted; a front without an engine has none.
+   *
+   * @param begin the run begins with the state that this checks, and may be begun at once
+   */
   readonly check?: (task: string, input: unknown, begin: boolean) => Promise<void>;
   /** Refuses one run more of an owner when too many are unfinished; see admission.ts. */
   readonly admit?: (owner: string) => Promise<void>;
