@@ -16,7 +16,7 @@ import { printScores, scoresOf } from "./scores.ts";
 import { type DrawJob, drawJobs } from "./t2i.ts";
 
 const ROUNDS = 8;
-/** After which the errors are told, as far as there are so many. */
+/** After which the errors are told, and after the last. */
 const AFTER = [1, 2, 4, 8] as const;
 
 /** A round as it is scored. */
@@ -59,8 +59,7 @@ export const reflectEvaluation: Evaluation = {
       "rounds.jsonl",
       jobs.map(({ metadata, sample }, i) => ({ prompt: metadata.prompt, sample, rounds: feedback[i] })),
     );
-    const last = (ways: readonly Rounds[]) => after(ways, rounds).map(({ drawn }) => drawn);
-    const base = after(feedback, 1).map(({ drawn }) => drawn), end = last(feedback);
+    const base = drawnAfter(feedback, 1), end = drawnAfter(feedback, rounds);
     output.stderr(`after 1 round\n`);
     printScores(output, scoresOf(base));
     output.stderr(`after up to ${rounds} rounds\n`);
@@ -71,11 +70,17 @@ export const reflectEvaluation: Evaluation = {
       seeds: countOf(flags, "seeds", 1),
       rounds,
       split: flags.seen ? "seen" : "geneval",
-      after: curveOf(feedback, rounds),
-      /** Over the picture of the first round: a plan, and a drawing after it. */
-      over_first: compared(base, end),
-      over_redraw: compared(last(redraw), end),
-      over_random: compared(last(random), end),
+      after: curveOf(feedback, rounds).map((point) => {
+        if (point.rounds === 1) return point;
+        const own = drawnAfter(feedback, point.rounds);
+        return {
+          ...point,
+          // The first round's picture: a plan, and a drawing after it.
+          over_first: compared(base, own),
+          over_redraw: compared(drawnAfter(redraw, point.rounds), own),
+          over_random: compared(drawnAfter(random, point.rounds), own),
+        };
+      }),
       redraw: { after: curveOf(redraw, rounds) },
       random: { accepts: rounded(accepts), after: curveOf(random, rounds) },
       judge: judgeReport(first),
@@ -132,10 +137,14 @@ function after(ways: readonly Rounds[], k: number): JudgedRound[] {
   return ways.flatMap((rounds) => rounds[Math.min(k, rounds.length) - 1] ?? []);
 }
 
+function drawnAfter(ways: readonly Rounds[], k: number): Drawn[] {
+  return after(ways, k).map(({ drawn }) => drawn);
+}
+
 /** Strict errors, GenEval's errors and mean forwards after 1, 2, 4, ... rounds. */
 function curveOf(ways: readonly Rounds[], rounds: number) {
-  return AFTER.filter((k) => k <= rounds).map((k) => {
-    const { strict, mean, strict_interval } = scoresOf(after(ways, k).map(({ drawn }) => drawn));
+  return [...AFTER.filter((k) => k < rounds), rounds].map((k) => {
+    const { strict, mean, strict_interval } = scoresOf(drawnAfter(ways, k));
     const forwards = ways.map((own) => own.slice(0, k).reduce((sum, round) => sum + round.forwards, 0));
     const [low, high] = strict_interval;
     return {

@@ -52,19 +52,19 @@ describe("eval reflect", () => {
     const { run } = painter(({ round, feedback }) => feedback && round >= 3, (isRight) => isRight);
     const report = await run("reflect", ...six, "--rounds", "5");
     expect(report).toMatchObject({ strict: 1, rounds: 5, n: 6, split: "geneval" });
+    const all = { removed: 1, gain: 1, gain_interval: [1, 1] }, none = { removed: 0, gain: 0, gain_interval: [0, 0] };
     expect(report["after"]).toMatchObject([
       { rounds: 1, strict_errors: 1, errors: 1, forwards: 80 },
-      { rounds: 2, strict_errors: 1, forwards: 160 },
+      { rounds: 2, strict_errors: 1, forwards: 160, over_first: none, over_redraw: none, over_random: none },
       // Accepted in the third round: the fourth is not drawn.
       { rounds: 4, strict_errors: 0, strict_errors_interval: [0, 0], errors: 0, forwards: 240 },
+      { rounds: 5, strict_errors: 0, forwards: 240, over_first: all, over_redraw: all, over_random: all },
     ]);
-    const all = { removed: 1, gain: 1, gain_interval: [1, 1] };
-    expect(report).toMatchObject({ over_first: all, over_redraw: all, over_random: all });
-    expect(report["redraw"]).toMatchObject({ after: [{ forwards: 80 }, {}, { strict_errors: 1, forwards: 320 }] });
+    expect(report["redraw"]).toMatchObject({ after: [{ forwards: 80 }, {}, {}, { strict_errors: 1, forwards: 400 }] });
     // Nothing was accepted, so the coin never is: another picture in each round.
     expect(report["random"]).toMatchObject({
       accepts: 0,
-      after: [{}, {}, { strict_errors: 1, forwards: 80 + 3 * 74 }],
+      after: [{}, {}, {}, { strict_errors: 1, forwards: 80 + 4 * 74 }],
     });
   });
 
@@ -77,7 +77,8 @@ describe("eval reflect", () => {
     const always = painter(() => false, () => true);
     const report = await always.run("reflect", ...six, "--rounds", "4");
     expect(always.requests.filter(({ input }) => input["judge"] === false)).toEqual([]);
-    expect(report).toMatchObject({ strict: 0, random: { accepts: 1 }, over_first: { removed: 0, gain: 0 } });
+    expect(report).toMatchObject({ strict: 0, random: { accepts: 1 } });
+    expect(report["after"]).toMatchObject([{}, { rounds: 2 }, { rounds: 4, over_first: { removed: 0, gain: 0 } }]);
   });
 
   it("gives a judge who knows full marks, one who lies nothing, and one who always accepts a half", async () => {
