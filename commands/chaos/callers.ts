@@ -6,7 +6,7 @@
 import { isTerminal, type RunRecord } from "../../core/runs/record.ts";
 import type { Runs } from "../../core/runs/service.ts";
 import { type Client, ownerOfKey, type Promised, Refused } from "./client.ts";
-import { PICTURE_TASKS, type PlannedRun } from "./plan.ts";
+import { ONLY_OF, type PlannedRun } from "./plan.ts";
 
 const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
@@ -43,7 +43,7 @@ export class Callers {
       if (from !== null) {
         const changes = { input: { seed: 3, ...(behaviour === "redraw" ? { steps: 4 } : {}) } };
         const asked = behaviour === "fork"
-          ? { step: Math.floor(when * Math.min(from.step, Number(from.input.steps))), ...changes }
+          ? { step: Math.floor(when * stepsOf(from)), ...changes }
           : { boxes: [[32, 32, 160, 128]], ...changes };
         return this.#accepted(await this.#client.accept(plan, `/v1/runs/${from.id}/${behaviour}`, asked));
       }
@@ -91,11 +91,11 @@ export class Callers {
   }
 
   /**
-   * A parent that fills a picture, of the planned task where there is one: of a fork any run that has done a step, running
-   * or over; of a redraw one that has succeeded.
+   * A parent of a task of which this can be asked, of the planned one if there is such: of a fork any run that has done a
+   * step, running or over; of a redraw one that has succeeded.
    */
   async #parentFor({ task, owner, behaviour, when }: PlannedRun): Promise<RunRecord | null> {
-    const own = this.promised.filter((run) => run.owner === owner && PICTURE_TASKS.includes(run.plan.task));
+    const own = this.promised.filter((run) => run.owner === owner && ONLY_OF[behaviour]?.includes(run.plan.task));
     const rank = (run: Promised) => (run.plan.task === task ? 0 : own.length);
     const first = Math.floor(when * own.length);
     const mine = own.map((run, i) => ({ run, at: rank(run) + (i + own.length - first) % own.length }))
@@ -129,4 +129,9 @@ export class Callers {
     }
     return false;
   }
+}
+
+/** Up to where a fork may begin: a redraw has more steps than its input says, and its fork only those of the input. */
+function stepsOf({ task, step, input }: RunRecord): number {
+  return task === "reflect" ? step : Math.min(step, Number(input.steps));
 }

@@ -120,9 +120,12 @@ const BEHAVIOURS: readonly (readonly [Behaviour, number])[] = [
   ["redraw", 4],
 ];
 
-/** What can be asked of those tasks alone that fill a picture step by step. */
-const OF_PICTURES: readonly Behaviour[] = ["budget", "fork", "redraw"];
-export const PICTURE_TASKS: readonly TaskName[] = ["draw", "edit"];
+/** What cannot be asked of every task: of those alone that fill one picture, or that have a past with pictures. */
+export const ONLY_OF: Readonly<Partial<Record<Behaviour, readonly TaskName[]>>> = {
+  budget: ["draw", "edit"],
+  redraw: ["draw", "edit"],
+  fork: ["draw", "edit", "reflect"],
+};
 
 /** @param tasks that the model can do; @param picture a file in base64 */
 export function planOf(seed: number, short: boolean, tasks: readonly TaskName[], picture: Picture): Plan {
@@ -137,9 +140,8 @@ export function planOf(seed: number, short: boolean, tasks: readonly TaskName[],
     return hand.pop() ?? "draw";
   };
   const run = (behaviour: Behaviour): PlannedRun => {
-    const task = OF_PICTURES.includes(behaviour)
-      ? random.of(tasks.filter((task) => PICTURE_TASKS.includes(task)))
-      : deal();
+    const only = ONLY_OF[behaviour];
+    const task = only === undefined ? deal() : random.of(tasks.filter((task) => only.includes(task)));
     return {
       task,
       input: INPUTS[task](random, picture),

@@ -7,7 +7,7 @@ import type { Loss } from "../../commands/chaos/faults.ts";
 import { LagMeter } from "../../commands/chaos/lag.ts";
 import { judgeEnds } from "../../commands/chaos/judge_ends.ts";
 import { Violations } from "../../commands/chaos/oracle.ts";
-import { PICTURE_TASKS, planOf, PROCESS_FAULTS } from "../../commands/chaos/plan.ts";
+import { ONLY_OF, planOf, PROCESS_FAULTS } from "../../commands/chaos/plan.ts";
 import { judgeTakeovers } from "../../commands/chaos/takeover.ts";
 import { parseCommit, parseOutcome, type WireWrite } from "../../commands/chaos/wire.ts";
 import { Witness } from "../../commands/chaos/witness.ts";
@@ -131,12 +131,15 @@ test("the same seed plans the same, another seed other faults; the full plan has
   for (const name of PROCESS_FAULTS) expect(full.faults).toContain(name);
 });
 
-test("every task takes part, in the burst too; only what fills a picture is branched or hurried", () => {
+test("every task takes part, in the burst too; of each is asked only what it can be asked", () => {
   const { runs, burst, more } = planOf(1, true, TASKS, "");
   for (const list of [runs, burst]) expect(new Set(list.map(({ task }) => task))).toEqual(new Set(TASKS));
   const all = [...runs, ...burst, ...Array.from({ length: 40 }, more)];
-  const branched = all.filter(({ behaviour }) => ["budget", "fork", "redraw"].includes(behaviour));
-  expect(new Set(branched.map(({ task }) => task))).toEqual(new Set(PICTURE_TASKS));
+  for (const [behaviour, tasks] of Object.entries(ONLY_OF)) {
+    const asked = all.filter((run) => run.behaviour === behaviour);
+    expect(asked.length, behaviour).toBeGreaterThan(0);
+    for (const { task } of asked) expect(tasks, behaviour).toContain(task);
+  }
 });
 
 test("a worker that ends unasked is a violation with its last words, but for one that met no store at its start", () => {
