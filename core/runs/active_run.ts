@@ -7,7 +7,7 @@
 import { begin, takingPart } from "./beginning.ts";
 import { keys } from "./keys.ts";
 import { FencedRun } from "./fenced_run.ts";
-import type { Ledger } from "./ledger.ts";
+import { isUnreachable, type Ledger, pause } from "./ledger.ts";
 import { type Claim, type Queue, settle, type Settled } from "./queue.ts";
 import { type Control, type EventBody, problemOf, type RunOutput, type RunRecord } from "./record.ts";
 import { mergeCounts, stepsWithin } from "./state/budget.ts";
@@ -94,6 +94,7 @@ export class ActiveRun {
     this.stepped = false;
     if (this.lost) return "gone";
     const settled = settle(this.#progressed(), this.control, this.#parts.ledger.now());
+    if (settled?.changes.state === "paused") return await this.#pause(settled);
     if (settled !== null) {
       await this.#leave(settled);
       return "gone";
@@ -121,6 +122,24 @@ export class ActiveRun {
 
   #note(event: EventBody | null): void {
     if (event !== null) this.#fenced.note(event);
+  }
+
+  /** A pause may have been taken back while its word was on the way: it is obeyed as it stands in the store, if it does. */
+  async #pause(settled: Settled): Promise<Turn> {
+    const { store } = this.#parts.ledger;
+    const key = keys.control(this.record.owner, this.record.id);
+    const entry = await store.get<Control>(key).catch(async (error: unknown) => {
+      if (!isUnreachable(error)) throw error;
+      await pause(CONTROL_INTERVAL);
+      return undefined;
+    });
+    if (entry === undefined) return "more";
+    if (entry?.value.pause !== true) {
+      this.tell(entry?.value ?? {});
+      return "more";
+    }
+    await this.#leave(settled, { checks: [{ key, version: entry.version }] });
+    return "gone";
   }
 
   get control(): Control {

@@ -126,7 +126,7 @@ export class Queue {
       const left = await this.#store.commit({ checks, deletes: [place.key] });
       return left.ok ? null : "met another";
     }
-    return await this.#lease(held, (control?.value ?? {}) as Control, checks, [place.key], false);
+    return await this.#lease(held, control as Entry<Control> | null, checks, [place.key], false);
   }
 
   /**
@@ -146,7 +146,7 @@ export class Queue {
     }
     const wait = this.#wait(held.record.attempts);
     if (keep && wait === 0) {
-      const claim = await this.#lease(held, (control?.value ?? {}) as Control, checks, [], true);
+      const claim = await this.#lease(held, control as Entry<Control> | null, checks, [], true);
       return claim === "met another" ? null : claim;
     }
     await this.requeue(held, lease, wait, held.record.error, "worker_lost");
@@ -155,7 +155,7 @@ export class Queue {
 
   async #lease(
     held: Held,
-    control: Control,
+    asked: Entry<Control> | null,
     checks: readonly { key: Key; version: string | null }[],
     deletes: readonly Key[],
     reclaimed: boolean,
@@ -164,12 +164,14 @@ export class Queue {
     const { owner, id } = record;
     const all = [...checks, { key: keys.run(owner, id), version }];
     const now = this.#ledger.now();
+    const control = asked?.value ?? {};
     const settled = settle(record, control, now) ?? this.#exhausted(record);
     if (settled !== null) {
       const { record: after, sets } = this.#ledger.next(record, settled.changes, settled.events);
       const dead = after.state === "failed" ? [{ key: keys.dead(id), value: { owner } }] : [];
       await this.#ledger.write(after, {
-        checks: all,
+        // Not if what was asked has been taken back meanwhile.
+        checks: [...all, { key: keys.control(owner, id), version: asked?.version ?? null }],
         sets: [...sets, ...dead],
         deletes: [...deletes, ...(reclaimed ? [keys.lease(id)] : [])],
       });
