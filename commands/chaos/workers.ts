@@ -195,7 +195,10 @@ export function lastLines(said: string): string {
 }
 
 /** Text as it comes, so that nothing is missing when the process is killed. */
-async function read(stream: ReadableStream<Uint8Array<ArrayBuffer>>, take: (text: string) => void | Promise<void>): Promise<void> {
+async function read(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  take: (text: string) => void | Promise<void>,
+): Promise<void> {
   for await (const text of stream.pipeThrough(new TextDecoderStream())) await take(text);
 }
 
