@@ -8,7 +8,7 @@ import { encodePicture } from "../../core/image/codec.ts";
 import { readFiles } from "../../core/runs/input_files.ts";
 import type { RunRecord } from "../../core/runs/record.ts";
 import { fileOf } from "../../core/runs/result_file.ts";
-import { kindOf, pictureOf } from "../../core/runs/state/kind.ts";
+import { budgetOf, kindOf, pictureOf } from "../../core/runs/state/kind.ts";
 import { KINDS } from "../../core/runs/state/kinds.ts";
 import type { StepEngine } from "../../core/runs/step_engine.ts";
 import type { Store } from "../../core/runs/store/types.ts";
@@ -92,7 +92,7 @@ export class References {
         await stepper.close();
       }
       for (; rest[0] !== undefined && rest[0].step === at(); rest.shift()) {
-        state = pictureOf(kind).withCounts(state, rest[0].counts);
+        state = budgetOf(kind).withCounts(state, rest[0].counts);
         note();
       }
     }

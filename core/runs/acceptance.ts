@@ -13,7 +13,7 @@ import { newRecord, type RunOptions } from "./new_record.ts";
 import { placeWrite } from "./queue.ts";
 import type { Origin, RunRecord } from "./record.ts";
 import type { CreateRequest } from "./run_request.ts";
-import { type Kind, kindOf } from "./state/kind.ts";
+import { budgetOf, type Kind, kindOf } from "./state/kind.ts";
 import { stageState } from "./stored_state.ts";
 import { putBlob, readBlob } from "./store/blobs.ts";
 import { deleteBlobsOf } from "./store/sweep.ts";
@@ -70,11 +70,12 @@ export class Acceptance {
     this.#options = options;
   }
 
-  /** @throws {UnmaskError} `task_unknown`, `idempotency_key_reused` (422), what the task refuses */
+  /** @throws {UnmaskError} `task_unknown`, `budget_unsupported`, `idempotency_key_reused` (422), what the task refuses */
   async accept(wish: Wish): Promise<Accepted> {
     const { ledger, kinds, onQueued, check, admit, idempotency = 86_400_000 } = this.#options;
     const { owner, task, options, from, idempotencyKey } = wish;
     const kind = kindOf(kinds, task);
+    if (typeof options.budget_ms === "number") budgetOf(kind);
     const { input, files: taken } = takeFiles(wish.input, kind.files ?? []);
     const chance = kind.seedless === true ? {} : { seed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 0 };
     const seeded = { ...chance, ...input };

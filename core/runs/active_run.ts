@@ -11,7 +11,7 @@ import { isUnreachable, type Ledger, pause } from "./ledger.ts";
 import { type Claim, type Queue, settle, type Settled } from "./queue.ts";
 import { type Control, type EventBody, problemOf, type RunOutput, type RunRecord } from "./record.ts";
 import { mergeCounts, stepsWithin } from "./state/budget.ts";
-import { type Kind, pictureOf } from "./state/kind.ts";
+import { budgetOf, type Kind } from "./state/kind.ts";
 import { countsOf, fileOf } from "./result_file.ts";
 import type { EncodeOutput, OpenSteps, StepEngine, StepResult } from "./step_engine.ts";
 import { stageUntilDone } from "./stored_state.ts";
@@ -176,9 +176,9 @@ export class ActiveRun {
   async #keepBudget(pace: Pace): Promise<void> {
     const { budget_ms, created_at } = this.record;
     const perStep = pace.perStep();
-    if (budget_ms === null || perStep === undefined || this.kind.picture === undefined) return;
-    const picture = pictureOf(this.kind);
-    const counts = picture.counts(this.#state);
+    if (budget_ms === null || perStep === undefined) return;
+    const budget = budgetOf(this.kind);
+    const counts = budget.counts(this.#state);
     const left = created_at + budget_ms - this.#parts.ledger.now();
     const steps = stepsWithin(left, perStep, pace.tail());
     if (steps >= counts.length) return;
@@ -186,7 +186,7 @@ export class ActiveRun {
     const { step } = this.kind.progress(this.#state);
     await this.#steps?.close();
     this.#steps = undefined;
-    this.#state = picture.withCounts(this.#state, merged);
+    this.#state = budget.withCounts(this.#state, merged);
     this.#merges = [...this.#merges, { step, counts: [...merged] }];
     this.#fenced.note({ type: "run.budget", data: { step, counts: merged } });
     await this.#fenced.save();

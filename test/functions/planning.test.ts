@@ -140,6 +140,14 @@ describe("a reflection", () => {
     expect(rounds).toMatchObject([{ plan: { text: plan }, verdict: null, ids: expect.any(Array) }]);
   });
 
+  test("and a plan take no time budget, which would be ignored", async () => {
+    const app = await appOf();
+    for (const task of ["plan", "reflect"]) {
+      const { status, run } = await post(app, "/v1/runs", { task, input: { prompt }, budget_ms: 1000 });
+      expect([status, run.error], task).toMatchObject([400, { code: "budget_unsupported", param: "budget_ms" }]);
+    }
+  });
+
   test("is refused where the model has no words or cannot see, and where its options do nothing", async () => {
     const blind = await appOf({ able: ["draw", "answer", "plan"] });
     const refused = async (app: App, input: unknown) => {

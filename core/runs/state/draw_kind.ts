@@ -19,11 +19,15 @@ import type { Kind, PictureKind } from "./kind.ts";
 const picture: PictureKind<DrawState> = {
   sequence: (state) => state.sequence,
   settings: ({ settings: { guidance, order } }) => ({ guidance, order }),
-  counts: (state) => state.counts,
-  withCounts: (state, counts) => {
-    const sum = counts.reduce((sum, count) => sum + count, 0);
-    if (sum !== maskedPositions(state.sequence).length) throw new RangeError(`counts of ${sum} do not fit this state`);
-    return { ...state, counts };
+  budget: {
+    counts: (state) => state.counts,
+    withCounts: (state, counts) => {
+      const sum = counts.reduce((sum, count) => sum + count, 0);
+      if (sum !== maskedPositions(state.sequence).length) {
+        throw new RangeError(`counts of ${sum} do not fit this state`);
+      }
+      return { ...state, counts };
+    },
   },
   fork,
   redraw,

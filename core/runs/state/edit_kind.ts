@@ -10,7 +10,7 @@ import { decodeDrawState, type DrawState, encodeDrawState } from "../../tasks/dr
 import { unreadableState } from "../../tasks/sequence.ts";
 import { parseInput } from "../../tasks/task_input.ts";
 import { drawKind } from "./draw_kind.ts";
-import { type Kind, type PictureKind, pictureOf } from "./kind.ts";
+import { budgetOf, type Kind, type PictureKind, pictureOf } from "./kind.ts";
 import { DETACHED, pack, partAt, pictureFrom, sizeOf, sizeSchema, unpack } from "./packed.ts";
 
 const headSchema = z.object({
@@ -28,8 +28,10 @@ const drawn = pictureOf(drawKind) as PictureKind<DrawState>;
 const picture: PictureKind<EditState> = {
   sequence: ({ draw }) => draw.sequence,
   settings: ({ draw }) => drawn.settings(draw),
-  counts: ({ draw }) => draw.counts,
-  withCounts: (state, counts) => ({ ...state, draw: drawn.withCounts(state.draw, counts) }),
+  budget: {
+    counts: ({ draw }) => draw.counts,
+    withCounts: (state, counts) => ({ ...state, draw: budgetOf(drawKind).withCounts(state.draw, counts) as DrawState }),
+  },
   fork: (fresh, parent, step) => ({ ...beside(fresh, parent), draw: drawn.fork(fresh.draw, parent.draw, step) }),
   redraw: (fresh, parent, positions) => ({
     ...beside(fresh, parent),

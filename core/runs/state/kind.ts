@@ -50,16 +50,21 @@ export interface PictureKind<State = unknown> {
   sequence(state: State, step?: number): Sequence;
   /** As they were really used, defaults included. */
   settings(state: State): { readonly guidance: number; readonly order: string };
-  /** What each step to come reveals. */
-  counts(state: State): readonly number[];
-  /** The same state with these counts to come, for a time budget. @throws {RangeError} of another sum */
-  withCounts(state: State, counts: readonly number[]): State;
+  /** Of a picture whose steps are known beforehand, so that a time budget can merge them. */
+  readonly budget?: BudgetKind<State>;
   /**
    * `fresh` (a run not begun) over what `parent` had revealed by step `step`. @throws {UnmaskError} `fork_out_of_range`
    */
   fork(fresh: State, parent: State, step: number): State;
   /** `fresh` over a finished parent whose `positions` are masked again. @throws {UnmaskError} `region_empty`, `redraw_too_early` */
   redraw(fresh: State, parent: State, positions: Uint32Array): State;
+}
+
+export interface BudgetKind<State = unknown> {
+  /** What each step to come reveals. */
+  counts(state: State): readonly number[];
+  /** The same state with these counts to come. @throws {RangeError} of another sum */
+  withCounts(state: State, counts: readonly number[]): State;
 }
 
 /** The kinds that a server knows. @throws {UnmaskError} `task_unknown` */
@@ -71,6 +76,18 @@ export function kindOf(kinds: readonly Kind[], name: string): Kind {
     message: "there is no task of that name here",
     fix: `use ${kinds.map(({ name }) => name).join(", ")}`,
     param: "task",
+  });
+}
+
+/** What a time budget does to runs of a kind. @throws {UnmaskError} `budget_unsupported` */
+export function budgetOf(kind: Kind): BudgetKind {
+  const budget = kind.picture?.budget;
+  if (budget !== undefined) return budget;
+  throw new UnmaskError({
+    code: "budget_unsupported",
+    message: `a run of the task ${kind.name} cannot be hurried by a time budget: it does not fill one picture`,
+    fix: "leave budget_ms out; deadline_ms ends a run that comes too late",
+    param: "budget_ms",
   });
 }
 

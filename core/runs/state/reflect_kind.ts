@@ -51,11 +51,7 @@ const task = createReflect(createDraw());
 const picture: PictureKind<ReflectState> = {
   sequence: pictureAsOf,
   settings: ({ fresh: { settings: { guidance, order } } }) => ({ guidance, order }),
-  // A budget knows one picture's steps, and here nobody knows how many pictures there will be.
-  counts: () => [],
-  withCounts: () => {
-    throw new RangeError("a reflection has no counts of its own");
-  },
+  // No budget: it knows one picture's steps, and here nobody knows how many pictures there will be.
   fork: forkReflection,
   redraw: () => {
     throw new UnmaskError({

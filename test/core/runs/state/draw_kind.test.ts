@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { drawKind } from "../../../../core/runs/state/draw_kind.ts";
 import { mergeCounts, stepsWithin } from "../../../../core/runs/state/budget.ts";
 import { positionsOfBoxes, positionsOfMask } from "../../../../core/image/region.ts";
-import { pictureOf } from "../../../../core/runs/state/kind.ts";
+import { budgetOf, pictureOf } from "../../../../core/runs/state/kind.ts";
 import { idsAt, paintFlat } from "../../../../core/runs/state/timeline.ts";
 import { createDraw } from "../../../../core/tasks/draw.ts";
 import type { DrawInput } from "../../../../core/tasks/draw_input.ts";
@@ -138,11 +138,11 @@ describe("budget", () => {
     }
     const states = await statesFrom(task, start(), model);
     const at3 = states[3] as DrawState;
-    const merged = picture.withCounts(at3, mergeCounts(at3.counts, 2)) as DrawState;
+    const merged = budgetOf(drawKind).withCounts(at3, mergeCounts(at3.counts, 2)) as DrawState;
     const end = last(await statesFrom(task, drawKind.decode(drawKind.encode(merged)), model));
     expect(end.step).toBe(5);
     expect(end).toEqual(last(await statesFrom(task, merged, model)));
-    expect(() => picture.withCounts(at3, [1])).toThrow(RangeError);
+    expect(() => budgetOf(drawKind).withCounts(at3, [1])).toThrow(RangeError);
   });
 
   test("at least one step fits, whatever the time", () => {
