@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "training" / part) for part in ("world", "vq", "tokenizer")]
 from codes import GROUND_CODES, SHAPES, CodeTable  # noqa: E402
-from scenes import KINDS, World  # noqa: E402
+from scenes import KINDS, Thing, World, article  # noqa: E402
 from templates import draw_prompt_ids, micro_string, plan_text, unconditional_ids  # noqa: E402
 
 SHARES = {"single_object": 0.03, "two_object": 0.13, "counting": 0.22, "colors": 0.06, "position": 0.18, "color_attr": 0.38}
@@ -19,6 +19,14 @@ TINTS = 11  # own colours and ten tints
 # What a caption says of a thing: nothing, its side (left, right, above, below), its count (2-4) or its colour (1-10).
 SIDES = {"left of": (1, 2), "right of": (2, 1), "above": (3, 4), "below": (4, 3)}
 SAID = 18
+
+
+def held_out_things() -> torch.Tensor:
+    """bool [1 + CLASSES * TINTS], by the numbers of `Draws.layout`: class-colours that no picture of training shows."""
+    out = torch.zeros(1 + CLASSES * TINTS, dtype=torch.bool)
+    for cls, color in World().held_colors:
+        out[1 + TINTS * cls + color] = True
+    return out
 
 
 class Draws:
@@ -66,6 +74,20 @@ class Draws:
             elif thing.color:
                 what = 7 + thing.color
             yield at + len(tokens) - 1, what, TINTS * thing.cls + thing.color
+
+    def held_out_colors(self):
+        """Prompts of all held-out class-colours: ids [P, T], 0 = padding, each name's place in P * T, its class and tint."""
+        rows, places, pairs = [], [], []
+        for cls, color in sorted(self.world.held_colors):
+            caption = f"a photo of {article(self.world.colors[color - 1] + ' ' + self.world.names[cls])}"
+            ids = draw_prompt_ids(self.tokenizer, caption, "")
+            at, _, pair = next(self.told(ids, "colors", caption, [Thing(cls, color, 64, 0, 0)]))
+            rows.append(ids)
+            places.append(at)
+            pairs.append(pair)
+        length = max(map(len, rows))
+        padded = torch.tensor([row + [0] * (length - len(row)) for row in rows])
+        return padded, torch.arange(len(rows)) * length + torch.tensor(places), torch.tensor(pairs)
 
     def plan(self, scene):
         """The plan text of a scene: every thing by its name, with its tint if it has one, and its box."""

@@ -173,6 +173,8 @@ def main() -> None:
             row = {"step": step, "samples": batches * options.prompts * options.group, "seconds": round(seconds, 1),
                    **{k: round(a / max(n, 1), 3) for k, (a, n) in sums.items()}}
             sums = {}
+            if step % 100 == 0:
+                row["pairs_held_out"] = round(model.pairs_right(draws), 3)
             print(json.dumps(row), flush=True)
             log.write(json.dumps(row) + "\n")
             log.flush()

@@ -4,47 +4,52 @@ import torch._inductor.config
 import torch.nn as nn
 import torch.nn.functional as F
 from config import CONFIG
-from data import CLASSES, SAID, TINTS
+from data import CLASSES, SAID, TINTS, held_out_things
 from folder import open_folder
 from fused_loss import FusedCrossEntropy
 from network import Network
 from tables import CODES, Factored
 
 
-def pair_rows(width):
-    """A fixed row for each class in each tint [CLASSES * TINTS, width], nothing but a product of random signs: what only
-    adds class and tint up has nothing in common with it."""
+def pair_codes():
+    """A fixed code for each class in each tint, signs [CLASSES * TINTS, 48]: the outer product of 8 random signs of the
+    class and 6 of the tint. What only adds class and tint up has nothing in common with it, and it is small enough that
+    computing the product is cheaper than learning every pair by heart (training/README.md)."""
     signs = torch.Generator(device="cpu").manual_seed(1)
     sign = lambda *shape: (torch.randint(2, shape, generator=signs, device="cpu") * 2 - 1).float()
-    return (sign(CLASSES, 1, width) * sign(1, TINTS, width)).flatten(0, 1) / width ** 0.5
+    return (sign(CLASSES, 1, 8, 1) * sign(1, TINTS, 1, 6)).flatten(0, 1).flatten(1)
 
 
 class Things(nn.Module):
-    """A row for no thing and one for each class in each tint: class + tint + a learned map of their pair, so that what is
+    """A row for no thing and one for each class in each tint: class + tint + a learned map of their code, so that what is
     learned of some pairs holds for the others."""
 
     def __init__(self, width):
         super().__init__()
         self.none, self.classes = nn.Parameter(torch.zeros(1, width)), nn.Parameter(torch.zeros(CLASSES, 1, width))
         self.tints = nn.Parameter(torch.zeros(1, TINTS, width))
-        self.register_buffer("rows", pair_rows(CONFIG["d_model"]), persistent=False)
-        self.map = nn.Parameter(torch.zeros(CONFIG["d_model"], width))
+        self.register_buffer("codes", pair_codes(), persistent=False)
+        self.map = nn.Parameter(torch.zeros(self.codes.shape[1], width))
 
     def forward(self):
-        return torch.cat([self.none, (self.classes + self.tints).flatten(0, 1) + 0.02 * self.rows @ self.map])
+        # A small share of the codes, since Adam's steps are those of a table.
+        return torch.cat([self.none, (self.classes + self.tints).flatten(0, 1) + 0.05 * self.codes @ self.map])
 
 
 class Pairs(nn.Module):
-    """The rows of `pair_rows` behind a learned map. A state that only adds class and tint up cannot be read by it, and such
-    states cannot say of two things which has which tint: what a blank cell takes up of both names is a sum."""
+    """Reads the code of a thing from the und states of its name, sign by sign. States that cannot be read so only add
+    class and tint up, and of two things what a blank cell takes up is then the same for either binding."""
 
     def __init__(self, width):
         super().__init__()
-        self.register_buffer("rows", pair_rows(width), persistent=False)
-        self.map = nn.Parameter(torch.zeros(width, width))
+        self.register_buffer("codes", pair_codes(), persistent=False)
+        self.map = nn.Parameter(torch.randn(width, self.codes.shape[1]) / width ** 0.5)
 
-    def forward(self):
-        return self.rows + 0.1 * self.rows @ self.map  # a tenth, since Adam's steps are those of a table
+    def forward(self, states, pairs):
+        """Normalised states [K, width], pairs [K] -> (loss, share of pairs whose nearest code is theirs)."""
+        signs = states @ self.map
+        right = (signs.detach() @ self.codes.T).argmax(-1) == pairs
+        return F.softplus(-signs * self.codes[pairs]).mean(), right.float().mean()
 
 
 class Trainee(nn.Module):
@@ -64,6 +69,7 @@ class Trainee(nn.Module):
         # reads there class and tint as a pair.
         self.layout = nn.ModuleList([Things(g) for _ in range(2)])
         self.pairs = nn.ModuleList([Pairs(CONFIG["d_model"]) for _ in range(2)])
+        self.register_buffer("held_out", held_out_things(), persistent=False)
         self.said = nn.ParameterList([nn.Parameter(torch.zeros(SAID, CONFIG["d_model"])) for _ in range(2)])
 
     @torch.no_grad()
@@ -120,16 +126,19 @@ class Trainee(nn.Module):
         codes, each = FusedCrossEntropy.apply(states, head, b["target"], b["weight"] / b["weight"].sum())
         blank = (b["masked"] < 0).unflatten(1, (8, 2)).unflatten(3, (8, 2)).all(4).all(2).flatten(1)
         things = [table() for table in self.layout]
-        layout = self.probes(things, [h[blank] for h in hidden], b["things"][blank])
+        # Pairs that are held out are never the right ones: they must not be taught to be wrong.
+        layout = self.probes(things, [h[blank] for h in hidden], b["things"][blank], self.held_out)
         two, probed = blank & (b["rival_things"] > 0), 0
         for h, w in zip(hidden, things):
             rows = w[b["things"][two]] - w[b["rival_things"][two]]
             probed = probed + F.softplus(-(self.normal(h[two]) * rows).sum(-1)).sum() / (two.sum() + 1)
         names = [h.flatten(0, 1)[b["name"]] for h in words]
         said = self.probes(self.said, names, b["said"])
-        pairs = self.probes([table() for table in self.pairs], names, b["pair"])
-        parts = {"layout": layout / 2, "said": said / 2, "pairs": pairs / 2, "bound": bound, "bound_probes": probed / 2}
-        return codes + layout + said + 0.5 * pairs + 3 * bound + probed, each, {k: v.detach() for k, v in parts.items()}
+        paired = [probe(self.normal(h), b["pair"]) for probe, h in zip(self.pairs, names)]
+        pairs = sum(loss for loss, _ in paired)
+        parts = {"layout": layout / 2, "said": said / 2, "pairs": pairs / 2, "pairs_right": sum(r for _, r in paired) / 2,
+                 "bound": bound, "bound_probes": probed / 2}
+        return codes + layout + said + 3 * pairs + 3 * bound + probed, each, {k: v.detach() for k, v in parts.items()}
 
     @staticmethod
     def normal(h):
@@ -137,8 +146,22 @@ class Trainee(nn.Module):
         return h * torch.rsqrt(h.pow(2).mean(-1, keepdim=True) + 1e-5)
 
     @classmethod
-    def probes(cls, heads, states, target):
-        return sum(F.cross_entropy(cls.normal(h) @ w.T, target) for h, w in zip(states, heads))
+    def probes(cls, heads, states, target, without=None):
+        """Cross-entropies over the rows of `heads`, those of `without` [rows] left out."""
+        total = 0
+        for h, w in zip(states, heads):
+            logits = cls.normal(h) @ w.T
+            total = total + F.cross_entropy(logits if without is None else logits.masked_fill(without, -1e9), target)
+        return total
+
+    @torch.no_grad()
+    def pairs_right(self, draws):
+        """Share of the held-out class-colours whose code their name's states say, in both layers that are probed. A
+        measure, never a loss: no picture of them is made."""
+        rows, at, pairs = draws.held_out_colors()
+        words = self.net.prompt_and_hidden(rows, (rows > 0).sum(1))[2]
+        states = [h.flatten(0, 1)[at] for h in words]
+        return float(sum(probe(self.normal(h), pairs)[1] for probe, h in zip(self.pairs, states)) / len(states))
 
     @torch.no_grad()
     def start_grounds(self, batch, group):
