@@ -4,10 +4,9 @@
  * @module
  */
 import type { OrtTensor } from "./ort.ts";
-import { dtypeOf, elements, typedArray } from "./tensors.ts";
+import { byteLength, dtypeOf, typedArray } from "./tensors.ts";
 import type { DType, HostTensor } from "./types.ts";
 
-const BYTES: Readonly<Record<DType, number>> = { float32: 4, float16: 2, int32: 4, int64: 8, uint8: 1, bool: 1 };
 /** Copies begin on multiples of 4 bytes, typed arrays of int64 on multiples of 8. */
 const ALIGNMENT = 8;
 
@@ -21,7 +20,7 @@ export function downloader(
     const parts = tensors.map((tensor) => {
       const dtype = dtypeOf(tensor);
       const offset = end;
-      const length = elements(tensor.dims) * BYTES[dtype];
+      const length = byteLength({ dtype, dims: tensor.dims });
       end += Math.ceil(length / ALIGNMENT) * ALIGNMENT;
       return { tensor, dtype, offset, length };
     });

@@ -20,6 +20,11 @@ export function elements(dims: readonly number[]): number {
   return dims.reduce((product, dim) => product * dim, 1);
 }
 
+/** Of a tensor's data, wherever it is. */
+export function byteLength({ dtype, dims }: { readonly dtype: DType; readonly dims: readonly number[] }): number {
+  return elements(dims) * ARRAYS[dtype].BYTES_PER_ELEMENT;
+}
+
 /** @throws `tensor_shape_mismatch`, `tensor_type_mismatch` */
 export function toOrt(ort: OrtModule, name: string, tensor: HostTensor): OrtTensor {
   const { dtype, dims, data } = tensor;

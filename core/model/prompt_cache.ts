@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { byteLength } from "../engine/tensors.ts";
 import type { HostTensor, ResidentTensor } from "../engine/types.ts";
 import type { PromptCache } from "./types.ts";
 
@@ -32,6 +33,7 @@ export class OpenPrompt implements PromptCache {
   /** Tokens after the image. */
   readonly suffix: number;
   readonly source: SourceCells | undefined;
+  readonly bytes: number;
   #tensors: Feeds;
   #released = false;
 
@@ -45,6 +47,7 @@ export class OpenPrompt implements PromptCache {
     this.suffix = suffix;
     this.source = source;
     this.#tensors = tensors;
+    this.bytes = Object.values(tensors).reduce((sum, tensor) => sum + byteLength(tensor), 0);
   }
 
   /** Tokens of the whole sequence with a picture of `cells` tokens. */
@@ -85,6 +88,7 @@ export function textPlaces(length: number, source: SourceCells | undefined): Uin
 export class PromptGroups implements PromptCache {
   readonly rows: number;
   readonly length: number;
+  readonly bytes: number;
   /** Each with the rows that it holds. */
   readonly groups: readonly { readonly prompt: OpenPrompt; readonly rows: readonly number[] }[];
 
@@ -92,6 +96,7 @@ export class PromptGroups implements PromptCache {
     this.groups = groups;
     this.rows = groups.reduce((sum, { rows }) => sum + rows.length, 0);
     this.length = groups[0]?.prompt.length ?? 0;
+    this.bytes = groups.reduce((sum, { prompt }) => sum + prompt.bytes, 0);
   }
 
   release(): void {

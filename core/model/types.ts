@@ -14,6 +14,8 @@ export interface PromptCache {
   readonly rows: number;
   /** Tokens a row; the first image token's position. */
   readonly length: number;
+  /** Of memory, wherever the tensors are. */
+  readonly bytes: number;
   release(): void;
 }
 
@@ -45,6 +47,8 @@ export interface TextInput {
 export interface TextCache {
   /** Tokens; the next token's position. */
   readonly length: number;
+  /** Of memory, wherever the tensors are. */
+  readonly bytes: number;
   release(): void;
 }
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { byteLength } from "../engine/tensors.ts";
 import type { Engine, HostTensor, ResidentTensor, Session } from "../engine/types.ts";
 import type { ModelConfig } from "./config.ts";
 import { TextEmbedding } from "./embedding.ts";
@@ -161,6 +162,7 @@ export function nothingBefore(config: ModelConfig): Feeds {
 
 class Cache implements TextCache {
   readonly length: number;
+  readonly bytes: number;
   #tensors: Feeds | undefined;
 
   constructor(config: ModelConfig, length: number, outputs: Readonly<Record<string, HostTensor | ResidentTensor>>) {
@@ -176,6 +178,7 @@ class Cache implements TextCache {
       }
     }
     this.#tensors = tensors;
+    this.bytes = Object.values(tensors).reduce((sum, tensor) => sum + byteLength(tensor), 0);
   }
 
   feeds(): Feeds {

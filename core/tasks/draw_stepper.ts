@@ -67,6 +67,10 @@ export class DrawStepper implements Stepper {
     return delta;
   }
 
+  get bytes(): number {
+    return this.#caches.values().reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
   close(): void {
     this.#closed = true;
     this.#revealer.close();

@@ -207,6 +207,10 @@ class EditStepper implements Stepper<EditDelta> {
     return delta;
   }
 
+  get bytes(): number {
+    return (this.#drawing?.bytes ?? 0) + (this.#features?.byteLength ?? 0);
+  }
+
   close(): void {
     this.#closed = true;
     this.#drawing?.close();

@@ -47,6 +47,10 @@ export class ReflectStepper implements Stepper<ReflectDelta> {
     return told;
   }
 
+  get bytes(): number {
+    return this.#seen.values().reduce((sum, { byteLength }) => sum + byteLength, this.#phase?.bytes ?? 0);
+  }
+
   close(): void {
     this.#closed = true;
     this.#leavePhase();

@@ -27,6 +27,8 @@ export interface Stepper<D = Delta> {
   /** The next delta, or null when the state was complete. */
   step(): Promise<D | null>;
   close(): void;
+  /** Of prompts that it holds: what closing it gives back. Absent: nothing worth counting. */
+  readonly bytes?: number;
 }
 
 export interface Task<Input, State, Result, Model, D = Delta> {

@@ -94,6 +94,10 @@ export class TextStepper implements Stepper {
     return delta;
   }
 
+  get bytes(): number {
+    return this.#cache?.bytes ?? 0;
+  }
+
   close(): void {
     this.#closed = true;
     this.#revealer.close();

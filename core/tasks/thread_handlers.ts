@@ -27,7 +27,8 @@ import {
 import { createDraw, type DrawTask } from "./draw.ts";
 import { DRAW_DEFAULTS, parseDrawDefaults } from "./draw_defaults.ts";
 import { unpackPictures } from "./input_pictures.ts";
-import type { Delta, Stepper } from "./task.ts";
+import { OpenSteppers } from "./open_steppers.ts";
+import type { Delta } from "./task.ts";
 import { warmUp } from "./warm_up.ts";
 
 export interface LoadOptions {
@@ -96,13 +97,14 @@ export async function loadModel({ modelFolder, provider, threads }: LoadOptions)
 export class ThreadHandlers {
   readonly #load: (options: LoadOptions) => Promise<Loaded>;
   #loaded: Loaded | undefined;
-  #steppers = new Map<number, Stepper>();
-  #lastId = 0;
+  readonly #steppers: OpenSteppers;
   #tasks: ThreadTasks | undefined;
   #folder = "";
 
-  constructor(load: (options: LoadOptions) => Promise<Loaded> = loadModel) {
+  /** @param memory bytes that open steppers may hold together; see open_steppers.ts */
+  constructor(load: (options: LoadOptions) => Promise<Loaded> = loadModel, memory?: number) {
     this.#load = load;
+    this.#steppers = new OpenSteppers(memory);
   }
 
   readonly calls = {
@@ -120,19 +122,10 @@ export class ThreadHandlers {
     },
     /** A stepper from any state, by number. */
     open: async (state: unknown, task?: TaskName): Promise<number> => {
-      const stepper = await this.#task(task).open(state, this.#open.model);
-      this.#steppers.set(++this.#lastId, stepper);
-      return this.#lastId;
+      return await this.#steppers.open(task ?? "draw", this.#task(task), state, this.#open.model);
     },
-    step: async (id: number): Promise<Delta | null> => {
-      const stepper = this.#steppers.get(id);
-      if (stepper === undefined) throw new RangeError(`stepper ${id} is not open`);
-      return await stepper.step();
-    },
-    close: (id: number): void => {
-      this.#steppers.get(id)?.close();
-      this.#steppers.delete(id);
-    },
+    step: (id: number): Promise<Delta | null> => this.#steppers.step(id),
+    close: (id: number): void => this.#steppers.close(id),
     result: (state: unknown, task?: TaskName): Promise<TaskResult> => this.#task(task).result(state, this.#open.model),
     /** Of a task that fills text: what will not change any more. */
     text: (state: unknown, task: TaskName): string => this.#task(task).text?.(state, this.#open.model) ?? "",
@@ -145,8 +138,7 @@ export class ThreadHandlers {
 
   /** Releases everything, in the order that it needs. */
   readonly shutDown = async (): Promise<void> => {
-    for (const stepper of this.#steppers.values()) stepper.close();
-    this.#steppers.clear();
+    this.#steppers.closeAll();
     await this.#loaded?.model.close();
     await this.#loaded?.engine.close();
     this.#loaded = undefined;

@@ -78,6 +78,7 @@ export function fakeModel(): FakeModel {
       const cache: PromptCache = {
         rows: rows.length,
         length: rows[0]?.length ?? 0,
+        bytes: 1000 * rows.length,
         release: () => caches.delete(cache),
       };
       caches.set(cache, rows.map(hash));

@@ -78,7 +78,7 @@ export function seeingModel({ says = {}, finds = {} }: Saying = {}): SeeingModel
       },
       read(input) {
         asked.push("read");
-        const cache: TextCache = { length: input.ids.length, release: () => prompts.delete(cache) };
+        const cache: TextCache = { length: input.ids.length, bytes: 1000, release: () => prompts.delete(cache) };
         prompts.set(cache, { seed: seedOf(input), tokens: said(input) });
         return Promise.resolve(cache);
       },

@@ -29,7 +29,7 @@ function table(end?: number) {
     locations: () => Promise.reject(new Error("not asked for")),
     read({ ids }: TextInput): Promise<TextCache> {
       open++;
-      return Promise.resolve({ length: ids.length, release: () => void open-- });
+      return Promise.resolve({ length: ids.length, bytes: 1000, release: () => void open-- });
     },
     words(cache, { ids }, places) {
       asked.push({ cached: cache?.length, ids: [...ids], places: [...places] });

@@ -10,7 +10,7 @@ import { type FakeModel, fakeModel } from "./fake_model.ts";
 
 const input = { prompt: "a photo of a dog", seed: 3, steps: 5 };
 
-function handlers() {
+function handlers(memory?: number) {
   const closed: string[] = [];
   const model: FakeModel = fakeModel();
   const loaded: Loaded = {
@@ -23,7 +23,7 @@ function handlers() {
     draw: createDraw(),
     info: { ...model.info, model: "fake", imageSize: 128, loaded: [], tasks: ["draw"] },
   };
-  return { thread: new ThreadHandlers(() => Promise.resolve(loaded)), model, closed };
+  return { thread: new ThreadHandlers(() => Promise.resolve(loaded), memory), model, closed };
 }
 
 test("start, open, step, fold here, result: as in one thread; steppers of several runs stay apart", async () => {
@@ -48,6 +48,43 @@ test("start, open, step, fold here, result: as in one thread; steppers of severa
     await expect(thread.calls.step(id)).rejects.toThrow("not open");
   }
   expect(model.open()).toBe(0);
+});
+
+test("within a memory budget those that wait are closed and opened again, and draw the same", async () => {
+  // Two rows of a guided draw are 2,000 bytes here: room for one, and for two.
+  for (const [memory, most] of [[2000, 1], [4000, 2], [1, 1]] as const) {
+    const { thread, model } = handlers(memory);
+    await thread.calls.load({ modelFolder: "any" });
+    const draw = createDraw();
+    const runs = await Promise.all([1, 2, 3].map(async (seed) => {
+      const state = await thread.calls.start({ ...input, seed }) as DrawState;
+      return { seed, state, id: await thread.calls.open(state) };
+    }));
+    for (let step = 0; step < 5; step++) {
+      for (const run of runs) {
+        const delta = await thread.calls.step(run.id);
+        if (delta === null) throw new Error("it ended early");
+        run.state = draw.fold(run.state, delta);
+        expect(model.open()).toBeLessThanOrEqual(most);
+      }
+    }
+    expect(model.open()).toBe(most);
+    for (const { seed, state, id } of runs) {
+      thread.calls.close(id);
+      expect(await thread.calls.result(state)).toEqual(await runHere(draw, { ...input, seed }, fakeModel()));
+    }
+    expect(model.open()).toBe(0);
+  }
+});
+
+test("without one short of room they all stay open", async () => {
+  const { thread, model } = handlers();
+  await thread.calls.load({ modelFolder: "any" });
+  for (const seed of [1, 2, 3]) {
+    await thread.calls.step(await thread.calls.open(await thread.calls.start({ ...input, seed })));
+  }
+  expect(model.open()).toBe(3);
+  await thread.shutDown();
 });
 
 test("shutting down closes open steppers, then the model, then the engine", async () => {
