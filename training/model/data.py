@@ -48,6 +48,7 @@ class Draws:
     def rival(codes, cells, scene):
         """For a scene of two tints: (the same shape in the other thing's tint for each of its codes, the same class in
         the other tint for each of its cells), 0 elsewhere. What a picture would show if the tints changed places."""
+        codes = codes.astype(np.int64)
         one, other = (thing.color for thing in scene.things)
         swap = np.arange(TINTS)
         swap[[one, other]] = other, one
@@ -130,7 +131,7 @@ class Draws:
             grids += [self.table.ids(scene) for scene in scenes]
             layouts += [self.layout(scene) for scene in scenes]
             told = kind == "color_attr" and rows[-1] is ids
-            rivals += [self.rival(codes, cells, scene) if told else (np.zeros_like(codes), np.zeros_like(cells))
+            rivals += [self.rival(codes, cells, scene) if told else (np.zeros(codes.shape, np.int64), np.zeros_like(cells))
                        for codes, cells, scene in zip(grids[-group:], layouts[-group:], scenes)]
         lengths = np.array([len(r) for r in rows])
         ids = np.zeros((prompts, -(-lengths.max() // 96) * 96), np.int64)  # few shapes, for compiled code

@@ -8,7 +8,6 @@ for evaluation. With `--helpers 1` a second process adds gradients of further ba
 it, a resumed run repeats an undisturbed one exactly. CUDA is used when present.
 """
 import argparse
-import json
 import os
 import pathlib
 import sys
@@ -22,6 +21,7 @@ import torch  # noqa: E402
 import torch.multiprocessing as mp  # noqa: E402
 from data import Draws  # noqa: E402
 from muon import Muon  # noqa: E402
+from stage import add, means, save, set_rates, tell  # noqa: E402
 from tables import GROUND_CODES, SHAPES  # noqa: E402
 from trainee import Trainee, compile_gen, trained  # noqa: E402
 
@@ -120,19 +120,16 @@ def main() -> None:
     log = open(options.out / "log.jsonl", "a")
     sums = {}
 
-    def save():
-        state = {"model": model.state_dict(), "average": average, "muon": muon.state_dict(), "adam": adam.state_dict(),
-                 "step": step, "batches": batches, "spent": spent + time.time() - begin}
-        torch.save(state, path.with_suffix(".new"))
-        path.with_suffix(".new").replace(path)
+    def keep_all():
+        save(path, {"model": model.state_dict(), "average": average, "muon": muon.state_dict(), "adam": adam.state_dict(),
+                    "step": step, "batches": batches, "spent": spent + time.time() - begin})
 
     while True:
         seconds = spent + time.time() - begin
         progress = seconds / total
         if progress >= 1:
             break
-        for group, rate in rates:
-            group["lr"] = rate * min(1.0, (step + 1) / 60) * min(1.0, (1 - progress) / options.decay + 0.01)
+        set_rates(rates, step, progress, options.decay)
         b = fetch(step)
         loss, each, parts = model.loss(b, options.group)
         grads = torch.autograd.grad(loss, parameters)
@@ -159,29 +156,21 @@ def main() -> None:
         for name, which in (("own", thing & ~tint), ("tint", tint)):
             for low, high in ((0.95, 1.01), (0.8, 0.95), (0.5, 0.8), (0.0, 0.5)):
                 pick = which & (b["ratio"] >= low) & (b["ratio"] < high)
-                s = sums.setdefault(f"{name}_{low}", [0.0, 0])
-                s[0] += float(each[pick].sum())
-                s[1] += int(pick.sum())
-        s = sums.setdefault("ground", [0.0, 0])
-        s[0] += float(each[~thing].sum())
-        s[1] += int((~thing).sum())
+                add(sums, f"{name}_{low}", each[pick].sum(), int(pick.sum()))
+        add(sums, "ground", each[~thing].sum(), int((~thing).sum()))
         for name, value in (*parts.items(), ("norm", norm)):
-            s = sums.setdefault(name, [0.0, 0])
-            s[0] += float(value)
-            s[1] += 1
+            add(sums, name, value)
         if step % 25 == 0:
             row = {"step": step, "samples": batches * options.prompts * options.group, "seconds": round(seconds, 1),
-                   **{k: round(a / max(n, 1), 3) for k, (a, n) in sums.items()}}
+                   **means(sums, 3)}
             sums = {}
             if step % 100 == 0:
                 row["pairs_held_out"] = round(model.pairs_right(draws), 3)
-            print(json.dumps(row), flush=True)
-            log.write(json.dumps(row) + "\n")
-            log.flush()
+            tell(log, row)
         if time.time() - saved_at > 120:
-            save()
+            keep_all()
             saved_at = time.time()
-    save()
+    keep_all()
     for worker in workers:
         worker.terminate()
 

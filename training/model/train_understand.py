@@ -5,7 +5,6 @@ Objective (facts 8): cross-entropy over masked answer tokens. What drawing reads
 stay the same to the bit. Checkpoints by time to training/runs/understand; running it again resumes exactly.
 """
 import argparse
-import json
 import pathlib
 import sys
 import time
@@ -20,6 +19,7 @@ from data import Draws  # noqa: E402
 from folder import load_weights, network_of  # noqa: E402
 from muon import Muon  # noqa: E402
 from records import Records  # noqa: E402
+from stage import add, means, save, set_rates, tell  # noqa: E402
 from understanding import Sight, Understanding, attention_bias, trained  # noqa: E402
 
 
@@ -89,19 +89,16 @@ def main() -> None:
     total, begin, saved_at, sums = options.minutes * 60, time.time(), time.time(), {}
     log = open(options.out / "log.jsonl", "a")
 
-    def save():
-        state = {"parameters": [p.detach() for p in parameters], "average": average, "muon": muon.state_dict(),
-                 "adam": adam.state_dict(), "step": step, "spent": spent + time.time() - begin}
-        torch.save(state, path.with_suffix(".new"))
-        path.with_suffix(".new").replace(path)
+    def keep_all():
+        save(path, {"parameters": [p.detach() for p in parameters], "average": average, "muon": muon.state_dict(),
+                    "adam": adam.state_dict(), "step": step, "spent": spent + time.time() - begin})
 
     while True:
         seconds = spent + time.time() - begin
         progress = seconds / total
         if progress >= 1:
             break
-        for group, rate in rates:
-            group["lr"] = rate * min(1.0, (step + 1) / 60) * min(1.0, (1 - progress) / options.decay + 0.01)
+        set_rates(rates, step, progress, options.decay)
         task, b = records.batch(step)
         b = {k: v if v is None else v.to(device) for k, v in b.items()}
         loss, right = loss_of(model, b, options.bf16)
@@ -119,19 +116,15 @@ def main() -> None:
             for kept, p in zip(average, parameters):
                 kept.lerp_(p, 1 - keep)
         for name, value in ((f"{task}_loss", loss.detach()), (f"{task}_right", right), ("norm", norm)):
-            s = sums.setdefault(name, [0.0, 0])
-            s[0] += float(value)
-            s[1] += 1
+            add(sums, name, value)
         if step % 50 == 0:
-            row = {"step": step, "seconds": round(seconds, 1), **{k: round(a / n, 4) for k, (a, n) in sorted(sums.items())}}
+            row = {"step": step, "seconds": round(seconds, 1), **dict(sorted(means(sums, 4).items()))}
             sums = {}
-            print(json.dumps(row), flush=True)
-            log.write(json.dumps(row) + "\n")
-            log.flush()
+            tell(log, row)
         if time.time() - saved_at > 120:
-            save()
+            keep_all()
             saved_at = time.time()
-    save()
+    keep_all()
 
 
 @torch.no_grad()

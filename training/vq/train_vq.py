@@ -7,7 +7,6 @@ each cell. Scenes are packed densely so that a picture shows many objects; no he
 appears. Checkpoints by time; resumes exactly.
 """
 import argparse
-import json
 import pathlib
 import sys
 import time
@@ -22,6 +21,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "world"), str(HERE.parent / "common
 from codes import GROUND_CODES, PALETTES, SHAPES, CodeTable  # noqa: E402
 from vq_model import VQ  # noqa: E402
 from muon import Muon  # noqa: E402
+from stage import save, tell  # noqa: E402
 from scenes import Scene, Thing, World  # noqa: E402
 
 
@@ -128,11 +128,10 @@ def main() -> None:
     vq = vq.to(memory_format=torch.channels_last)  # convolutions are a quarter faster
     total, begin, saved_at, losses = options.minutes * 60, time.time(), time.time(), []
 
-    def save():
+    def keep_all():
         state = {k: v for k, v in vq.state_dict().items() if k.startswith(names)}
-        torch.save({"model": state, "optimizers": [o.state_dict() for o in optimizers], "step": step,
-                    "spent": spent + time.time() - begin}, path.with_suffix(".new"))
-        path.with_suffix(".new").replace(path)
+        save(path, {"model": state, "optimizers": [o.state_dict() for o in optimizers], "step": step,
+                    "spent": spent + time.time() - begin})
 
     read_codebook = False
     while True:
@@ -179,13 +178,11 @@ def main() -> None:
             row = {"step": step, "seconds": round(spent + time.time() - begin, 1),
                    "loss": round(float(np.mean(losses)), 4)}
             losses = []
-            print(json.dumps(row), flush=True)
-            log.write(json.dumps(row) + "\n")
-            log.flush()
+            tell(log, row)
         if time.time() - saved_at > 60:
-            save()
+            keep_all()
             saved_at = time.time()
-    save()
+    keep_all()
 
 
 if __name__ == "__main__":
