@@ -13,6 +13,8 @@ import { MODEL_FLAGS, modelChoice, type OpenModel } from "./lib/model.ts";
 import { outputFile, writePicture } from "./lib/output_file.ts";
 import { readPlan } from "./lib/plan_file.ts";
 import { Progress } from "./lib/progress.ts";
+import { seedOf } from "./lib/seed.ts";
+import { given } from "./lib/task_command.ts";
 
 export const DRAW_FLAGS = {
   seed: { kind: "number", help: "the same seed draws the same picture (default: a new one)" },
@@ -54,10 +56,8 @@ export function drawCommand(open: OpenModel, encode: typeof encodePicture): Comm
 /** Checked before seconds of loading. */
 function drawInput(prompt: string, flags: DrawFlags, plan: DrawInput["plan"]): DrawInput {
   const { size, steps, guidance, order } = flags;
-  // 32 random bits: short enough to be typed again.
-  const seed = flags.seed ?? crypto.getRandomValues(new Uint32Array(1))[0];
-  const given = Object.entries({ seed, size, steps, guidance, order, plan }).filter(([, value]) => value !== undefined);
-  return parseDrawInput({ prompt, ...Object.fromEntries(given) });
+  const seed = seedOf(flags.seed);
+  return parseDrawInput({ prompt, ...given({ seed, size, steps, guidance, order, plan }) });
 }
 
 async function draw(

@@ -14,6 +14,7 @@ import { MODEL_FLAGS, modelChoice, type OpenModel } from "./lib/model.ts";
 import { outputFile, writePicture } from "./lib/output_file.ts";
 import { oneSentence, readFile, readPicture } from "./lib/picture_file.ts";
 import { readPlan } from "./lib/plan_file.ts";
+import { seedOf } from "./lib/seed.ts";
 import { checkInput, given, runWithProgress, toldOf, withModel } from "./lib/task_command.ts";
 
 export const EDIT_FLAGS = {
@@ -46,8 +47,7 @@ export function editCommand(open: OpenModel, encode: typeof encodePicture): Comm
     const mask = flags.mask === undefined ? undefined : await readFile(flags.mask, "mask");
     const plan = flags.plan === undefined ? undefined : await readPlan(flags.plan);
     const { steps, guidance, "image-guidance": imageGuidance, order, lock } = flags;
-    // 32 random bits: short enough to be typed again.
-    const seed = flags.seed ?? crypto.getRandomValues(new Uint32Array(1))[0];
+    const seed = seedOf(flags.seed);
     const options = { instruction, ...given({ seed, steps, guidance, imageGuidance, order, lock, ...plan }) };
     checkInput("edit", { picture, ...options });
     return await withModel(open, modelChoice(flags), async (inference) => {

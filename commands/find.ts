@@ -5,7 +5,7 @@
  */
 import { UnmaskError } from "../core/errors.ts";
 import { encodePicture } from "../core/image/codec.ts";
-import type { TextResult } from "../core/tasks/all_tasks.ts";
+import { type TextResult, thoseFound } from "../core/tasks/all_tasks.ts";
 import { openInference } from "../core/tasks/remote.ts";
 import { type Command, main } from "./lib/command.ts";
 import { COMMON_FLAGS, parseFlags, usage } from "./lib/flags.ts";
@@ -43,8 +43,7 @@ export function findCommand(open: OpenModel, encode: typeof encodePicture): Comm
       const run = await runWithProgress<TextResult>(inference, "ground", input, "finding", context);
       const { boxes = [], text } = run.result;
       context.output.stderr(`${text}\n`);
-      const found = boxes.flatMap((box) => box.found === false ? [] : [box]);
-      if (file !== undefined) await writeOverlay(context.output, file, picture, found, encode);
+      if (file !== undefined) await writeOverlay(context.output, file, picture, thoseFound(boxes), encode);
       return { boxes, ...given({ out: file?.out }), ...toldOf(inference, run) };
     });
   };

@@ -6,7 +6,7 @@
  */
 import { encodePicture } from "../core/image/codec.ts";
 import { ground } from "../core/image/frame.ts";
-import type { TextResult } from "../core/tasks/all_tasks.ts";
+import { type TextResult, thoseFound } from "../core/tasks/all_tasks.ts";
 import { openInference } from "../core/tasks/remote.ts";
 import { type Command, main } from "./lib/command.ts";
 import { COMMON_FLAGS, parseFlags, usage } from "./lib/flags.ts";
@@ -14,6 +14,7 @@ import { MODEL_FLAGS, modelChoice, type OpenModel } from "./lib/model.ts";
 import { outputFile } from "./lib/output_file.ts";
 import { writeOverlay } from "./lib/overlay_file.ts";
 import { oneSentence, readPicture } from "./lib/picture_file.ts";
+import { seedOf } from "./lib/seed.ts";
 import { checkInput, given, runWithProgress, toldOf, withModel } from "./lib/task_command.ts";
 
 export const PLAN_FLAGS = {
@@ -39,15 +40,14 @@ export function planCommand(open: OpenModel, encode: typeof encodePicture): Comm
     const words = oneSentence(positionals, source === undefined ? "prompt" : "instruction", USAGE);
     const asked = source === undefined ? { prompt: words } : { instruction: words };
     const file = flags.out === undefined ? undefined : await outputFile(flags.out);
-    // 32 random bits: short enough to be typed again.
-    const seed = flags.seed ?? crypto.getRandomValues(new Uint32Array(1))[0];
+    const seed = seedOf(flags.seed);
     const options = { ...asked, ...given({ seed, temperature: flags.temperature }) };
     checkInput("plan", { ...options, ...given({ picture: source?.picture }) });
     return await withModel(open, modelChoice(flags), async (inference) => {
       const input = { ...options, ...given({ picture: source?.bytes }) };
       const run = await runWithProgress<TextResult>(inference, "plan", input, "planning", context);
       const { malformed = [], verb } = run.result;
-      const boxes = (run.result.boxes ?? []).flatMap((box) => box.found === false ? [] : [box]);
+      const boxes = thoseFound(run.result.boxes);
       for (const { label, xyxy } of boxes) context.output.stderr(`${label}: [${xyxy.join(", ")}]\n`);
       for (const piece of malformed) context.output.stderr(`no object with its box: ${JSON.stringify(piece)}\n`);
       if (file !== undefined) {

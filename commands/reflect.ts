@@ -15,6 +15,7 @@ import { COMMON_FLAGS, parseFlags, usage } from "./lib/flags.ts";
 import { MODEL_FLAGS, modelChoice, type OpenModel } from "./lib/model.ts";
 import { outputFile, writePicture } from "./lib/output_file.ts";
 import { oneSentence } from "./lib/picture_file.ts";
+import { seedOf } from "./lib/seed.ts";
 import { checkInput, given, runWithProgress, toldOf, withModel } from "./lib/task_command.ts";
 
 export const REFLECT_FLAGS = {
@@ -45,8 +46,7 @@ export function reflectCommand(open: OpenModel, encode: typeof encodePicture): C
     const prompt = oneSentence(positionals, "prompt", USAGE);
     const file = await outputFile(flags.out ?? "picture.png");
     const { rounds, steps, guidance, order } = flags;
-    // 32 random bits: short enough to be typed again.
-    const seed = flags.seed ?? crypto.getRandomValues(new Uint32Array(1))[0];
+    const seed = seedOf(flags.seed);
     const off = (flag: boolean) => flag ? false : undefined;
     const [plan, feedback, judge] = [off(flags["no-plan"]), off(flags["no-feedback"]), off(flags["no-judge"])];
     const input = { prompt, ...given({ seed, rounds, steps, guidance, order, plan, feedback, judge }) };

@@ -20,7 +20,13 @@ import { findCases } from "../commands/eval/find.ts";
 import { runTask } from "../commands/lib/run_task.ts";
 import { overlayBoxes } from "../core/image/overlay.ts";
 import type { Picture } from "../core/model/types.ts";
-import type { FoundBox, NoBox, PictureResult, RoundsResult, TaskName, TextResult } from "../core/tasks/all_tasks.ts";
+import {
+  type PictureResult,
+  type RoundsResult,
+  type TaskName,
+  type TextResult,
+  thoseFound,
+} from "../core/tasks/all_tasks.ts";
 import type { RemoteInference } from "../core/tasks/remote.ts";
 
 export interface Cell {
@@ -55,8 +61,6 @@ async function run<Result>({ inference }: Studio, task: TaskName, input: unknown
 /** What is right is said plainly, and what is not as well. */
 const mark = (right: boolean, otherwise: string) => right ? "" : ` (wrong: ${otherwise})`;
 
-const boxed = (boxes: readonly (FoundBox | NoBox)[]) => boxes.flatMap((box) => box.found === false ? [] : [box]);
-
 async function answers(studio: Studio): Promise<readonly Cell[]> {
   const cells: Cell[] = [];
   for (const question of answerCases(studio.world, 8, studio.seed)) {
@@ -74,7 +78,7 @@ async function found(studio: Studio): Promise<readonly Cell[]> {
     const picture = render(studio.world, scene), few = expressions.slice(0, 4);
     const input = { picture: await fileOf(picture), expressions: few.map(({ text }) => text) };
     const { boxes = [] } = await run<TextResult>(studio, "ground", input);
-    const overlay = await overlayBoxes(picture, boxed(boxes));
+    const overlay = await overlayBoxes(picture, thoseFound(boxes));
     const words = few.map((expression, i) => {
       const box = boxes[i], color = overlay.colors.get(expression.text) ?? "not there";
       const truth = expression.box === null ? "it is not there" : expression.box.join(", ");
@@ -104,7 +108,7 @@ async function plans(studio: Studio): Promise<readonly Cell[]> {
   const cells: Cell[] = [], { world, seed, inference } = studio;
   for (const metadata of (await choosePrompts(world, { seed, seen: false, n: 2 * KINDS.length })).slice(0, 8)) {
     const { boxes = [], malformed = [] } = await run<TextResult>(studio, "plan", { prompt: metadata.prompt, seed });
-    const things = boxed(boxes), { valid, reason } = judgePlan(world, { boxes: things, malformed }, metadata);
+    const things = thoseFound(boxes), { valid, reason } = judgePlan(world, { boxes: things, malformed }, metadata);
     const readable = things.length > 0 && malformed.length === 0;
     const plan = things.map(({ label, xyxy: [left, top, right, bottom] }) => ({
       label,

@@ -5,7 +5,7 @@
  */
 import type { Plan } from "../../bench/scenes/plans.ts";
 import type { EditPlanVerb } from "../../core/model/prompts.ts";
-import type { TextResult } from "../../core/tasks/all_tasks.ts";
+import { type TextResult, thoseFound } from "../../core/tasks/all_tasks.ts";
 import type { PlanBox } from "../../core/tasks/plan_input.ts";
 import { type Bench, runOn } from "./evaluation.ts";
 
@@ -22,7 +22,7 @@ export interface ReadPlan extends Plan {
 export async function ownPlan(bench: Bench, input: Readonly<Record<string, unknown>>): Promise<ReadPlan> {
   const { result, forwards } = await runOn<TextResult>(bench, "plan", input);
   const { text: said, malformed = [], verb } = result;
-  const boxes = (result.boxes ?? []).flatMap((box) => box.found === false ? [] : [box]);
+  const boxes = thoseFound(result.boxes);
   // An edit's plan says with its first words what it is about.
   const readable = boxes.length > 0 && malformed.length === 0 && verb !== null;
   const fields = {

@@ -8,6 +8,11 @@ import type { Output } from "../lib/command.ts";
 
 const WIDTH = 14;
 
+/** Of a kind that may not have come up. */
+export function share(value: number | undefined): string {
+  return value === undefined ? "-" : value.toFixed(3);
+}
+
 /** ` .93 (.91 to .95)` */
 function cell({ score, interval: [low, high] }: Share): string {
   return `${score.toFixed(3)} (${low.toFixed(3)} to ${high.toFixed(3)})`;
@@ -17,7 +22,6 @@ export function printShares({ stderr }: Output, title: string, shares: Shares): 
   const { seen, held_out: held } = shares;
   const line = (name: string, all: string, ofSeen: string, ofHeld: string) =>
     stderr(`${name.padEnd(WIDTH)} ${all.padStart(7)} ${ofSeen.padStart(7)} ${ofHeld.padStart(9)}\n`);
-  const share = (value: number | undefined) => value === undefined ? "-" : value.toFixed(3);
   line(title, "all", "seen", "held out");
   for (const [kind, all] of Object.entries(shares.kinds)) {
     line(kind, share(all), share(seen.kinds[kind]), share(held.kinds[kind]));

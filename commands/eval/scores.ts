@@ -6,6 +6,7 @@
 import { type Drawn, interval } from "../../bench/scenes/interval.ts";
 import { summarise } from "../../bench/scenes/score.ts";
 import type { Output } from "../lib/command.ts";
+import { share } from "./report.ts";
 
 /** Both scores, by kind, with their intervals. */
 export function scoresOf(drawn: readonly Drawn[]) {
@@ -17,7 +18,6 @@ export function scoresOf(drawn: readonly Drawn[]) {
 }
 
 export function printScores({ stderr }: Output, scores: ReturnType<typeof scoresOf>): void {
-  const share = (value: number | undefined) => value === undefined ? "-" : value.toFixed(3);
   const strict = new Map(Object.entries(scores.strict_kinds));
   stderr(`${"kind".padEnd(14)} right  strict\n`);
   for (const [kind, right] of Object.entries(scores.kinds)) {

@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { UnmaskError } from "../../core/errors.ts";
+import { parseJson } from "../../core/model/small_files.ts";
 import { type PlanBox, planBox, planVerb } from "../../core/tasks/plan_input.ts";
 import { readFile } from "./picture_file.ts";
 
@@ -31,12 +32,4 @@ export async function readPlan(path: string): Promise<{ readonly plan: PlanBox[]
   const { data } = parsed;
   if (Array.isArray(data)) return { plan: data };
   return { plan: data.boxes, ...(data.verb === undefined || data.verb === null ? {} : { planVerb: data.verb }) };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -5,12 +5,11 @@
  *
  * @module
  */
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { z } from "zod";
 import { parseConfig } from "../model/config.ts";
 import { readJson } from "../model/folder.ts";
 import { parseLexicon } from "../model/lexicon.ts";
+import { optionalText } from "../model/small_files.ts";
 import type { Model } from "../model/types.ts";
 import { allTasks, refuseTask, type TaskName, TASKS } from "../tasks/all_tasks.ts";
 import { createDraw } from "../tasks/draw.ts";
@@ -33,18 +32,13 @@ export type ModelCard = Readonly<z.infer<typeof cardSchema>>;
 
 /** Of a folder that is open already, so that what is wrong with it was told. */
 export async function cardOf(folder: string, model: string, tasks: readonly TaskName[]): Promise<ModelCard> {
-  const optional = (file: string) =>
-    readFile(join(folder, file), "utf8").catch((error: unknown) => {
-      if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
-      throw error;
-    });
   return cardSchema.parse({
     model,
     tasks,
     config: await readJson(folder, "config.json"),
     vq: await readJson(folder, "vqvae/config.json"),
-    generation: await optional("generation.json"),
-    lexicon: await optional("lexicon.json"),
+    generation: await optionalText(folder, "generation.json") ?? null,
+    lexicon: await optionalText(folder, "lexicon.json") ?? null,
   });
 }
 

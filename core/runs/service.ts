@@ -4,7 +4,7 @@
  * @module
  */
 import { UnmaskError } from "../errors.ts";
-import { Acceptance, type AcceptanceOptions, type Accepted, type RunRequest } from "./acceptance.ts";
+import { Acceptance, type AcceptanceOptions, type Accepted, type RunRequest, type Wish } from "./acceptance.ts";
 import { RESULT } from "./active_run.ts";
 import { Controls } from "./controls.ts";
 import { keys } from "./keys.ts";
@@ -75,15 +75,8 @@ export class Runs {
       });
     }
     const origin: Origin = { kind: "fork", run: id, step };
-    return await this.#acceptance.accept({
-      owner,
-      task: record.task,
-      input: changed,
-      options,
-      from: { origin, bytes },
-      asked: [id, request],
-      idempotencyKey,
-    });
+    const from = { origin, bytes };
+    return await this.#branch(record, { input: changed, options, from, asked: [id, request], idempotencyKey });
   }
 
   /** A run that redraws `positions` of a finished one. @throws `redraw_too_early`, `region_empty`, `run_not_found` */
@@ -105,15 +98,13 @@ export class Runs {
     const seed = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
     const changed = { ...record.input, seed, ...input };
     const origin: Origin = { kind: "redraw", run: id, step: record.step, positions: [...positions] };
-    return await this.#acceptance.accept({
-      owner,
-      task: record.task,
-      input: changed,
-      options,
-      from: { origin, bytes },
-      asked: [id, request],
-      idempotencyKey,
-    });
+    const from = { origin, bytes };
+    return await this.#branch(record, { input: changed, options, from, asked: [id, request], idempotencyKey });
+  }
+
+  /** A run of its parent's owner and task. */
+  async #branch({ owner, task }: RunRecord, wish: Omit<Wish, "owner" | "task">): Promise<Accepted> {
+    return await this.#acceptance.accept({ ...wish, owner, task });
   }
 
   async #parent(owner: string, id: string): Promise<{ record: RunRecord; bytes: Uint8Array }> {

@@ -53,6 +53,11 @@ export interface NoBox {
   readonly found: false;
 }
 
+/** Those of a result that are there. */
+export function thoseFound(boxes: readonly (FoundBox | NoBox)[] = []): readonly FoundBox[] {
+  return boxes.flatMap((box) => box.found === false ? [] : [box]);
+}
+
 export interface TextResult extends PromptCounts {
   readonly text: string;
   readonly textTokens: number;

@@ -106,14 +106,13 @@ function start(input: EditInput, model: Model, lexicon: Lexicon | null): EditSta
   const { instruction, picture, seed, mode = 0, imageGuidance = IMAGE_GUIDANCE, ...more } = input;
   const { plan: given, planVerb, mask, lock, ...asked } = more;
   const { guidanceInterval, ...others } = asked;
-  const defaults = EDIT_DEFAULTS;
   // An interval bounds either guidance.
   refuseUnused(
     imageGuidance > 0 || guidanceInterval === undefined ? others : { ...others, guidanceInterval },
-    defaults,
+    EDIT_DEFAULTS,
   );
   const { grid, vqMaskId } = model.config;
-  const chosen = choose(defaults, asked);
+  const chosen = choose(EDIT_DEFAULTS, asked);
   fixedOrder(chosen.order, grid, seed);
   const list = counts(grid * grid, chosen.steps, chosen.schedule, chosen.shift);
   const settings = { ...chosen, prompt: checkInstruction(instruction, lexicon), seed, steps: list.length };

@@ -9,7 +9,10 @@ import type { Model } from "../model/types.ts";
 import { FOLDS, type TaskName, type ThreadTask } from "./all_tasks.ts";
 import type { Delta, Stepper } from "./task.ts";
 
-/** Bytes. Four edits of the embedded model take 20 MB, one of the published size some 3 GB. */
+/**
+ * Bytes. Under `full` attention a prompt is kept as embeddings, 100 MB of an edit of the published size; under `prefix`
+ * as keys and values, of which an edit's three rows of 2,000 tokens take 200 MB a layer there (derived).
+ */
 const BUDGET = 4 * 2 ** 30;
 
 interface Entry {

@@ -4,15 +4,14 @@
  *
  * @module
  */
-import { readFile } from "node:fs/promises";
-import { basename, join, resolve } from "node:path";
+import { basename, resolve } from "node:path";
 import { openEngine } from "../engine/choose.ts";
 import type { Engine, EngineInfo, Provider } from "../engine/types.ts";
-import { UnmaskError } from "../errors.ts";
 import { abilitiesOf } from "../model/abilities.ts";
 import type { Part } from "../model/layout.ts";
 import { type Lexicon, parseLexicon } from "../model/lexicon.ts";
 import { openModel } from "../model/model.ts";
+import { optionalText, parseJson } from "../model/small_files.ts";
 import { meanCode } from "../model/mean_code.ts";
 import type { LoadedGraph, Model, Picture } from "../model/types.ts";
 import {
@@ -158,28 +157,3 @@ export class ThreadHandlers {
 }
 
 export type ThreadCalls = ThreadHandlers["calls"];
-
-async function optionalText(folder: string, name: string): Promise<string | undefined> {
-  try {
-    return await readFile(join(folder, name), "utf8");
-  } catch (cause) {
-    // Absent is a choice; unreadable is a fault.
-    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return undefined;
-    throw new UnmaskError({
-      code: "file_unreadable",
-      message: `${name} of the model folder cannot be read`,
-      fix: "allow this process to read the model folder",
-      status: 500,
-      cause,
-    });
-  }
-}
-
-/** Undefined for what is not JSON; the schema refuses it. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}

@@ -74,7 +74,8 @@ function redraw(fresh: DrawState, parent: DrawState, positions: Uint32Array): Dr
   return takeOver(fresh, parent.sequence.ids, positions);
 }
 
-function sameGrid(fresh: DrawState, parent: DrawState): void {
+/** @throws {UnmaskError} `parent_of_another_model` (409) */
+export function sameGrid(fresh: DrawState, parent: DrawState): void {
   const { sequence } = fresh;
   if (sequence.ids.length === parent.sequence.ids.length && sequence.maskId === parent.sequence.maskId) return;
   throw new UnmaskError({

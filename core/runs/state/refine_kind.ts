@@ -28,7 +28,7 @@ export const refineKind: Kind<RefineInput, RefineState> = {
   },
   fold: task.fold,
   done: task.done,
-  // A round that has not begun is one more step.
   tokens: ({ draw }) => draw.sequence.ids.length,
+  // A round that has not begun is one more step.
   progress: ({ draw, rounds }) => ({ step: draw.step, steps: draw.step + draw.counts.length + rounds }),
 };

@@ -10,6 +10,7 @@ import { close, type Drawn, drawn, type ReflectState, withPlan } from "../../tas
 import { cutBack } from "../../tasks/sequence.ts";
 import type { Sequence } from "../../tasks/task.ts";
 import type { TextSettings, TextState } from "../../tasks/text_stepper.ts";
+import { sameGrid } from "./draw_kind.ts";
 
 /** A round as far as it has come. */
 interface Past {
@@ -63,7 +64,7 @@ export function pictureAsOf(state: ReflectState, step = Number.MAX_SAFE_INTEGER)
  * @throws {UnmaskError} `fork_out_of_range`, `fork_of_other_phases`, `parent_of_another_model` (409)
  */
 export function forkReflection(fresh: ReflectState, parent: ReflectState, step: number): ReflectState {
-  if (fresh.fresh.sequence.ids.length !== parent.fresh.sequence.ids.length) throw otherModel();
+  sameGrid(fresh.fresh, parent.fresh);
   for (const phase of ["plan", "judge"] as const) {
     if (shapeOf(fresh.settings[phase]) !== shapeOf(parent.settings[phase])) throw otherPhases(phase);
   }
@@ -132,14 +133,5 @@ function otherPhases(phase: string): UnmaskError {
     message: `one of the two runs has a ${phase} and the other has none`,
     fix: `leave ${phase} as it was, or start a new run`,
     param: phase,
-  });
-}
-
-function otherModel(): UnmaskError {
-  return new UnmaskError({
-    code: "parent_of_another_model",
-    message: "the parent run was drawn by a model with another grid",
-    fix: "start a new run",
-    status: 409,
   });
 }

@@ -6,7 +6,7 @@
  */
 import type { UnmaskError } from "../../../core/errors.ts";
 import type { RunRecord } from "../../../core/runs/record.ts";
-import type { FoundBox, NoBox } from "../../../core/tasks/all_tasks.ts";
+import { type FoundBox, type NoBox, thoseFound } from "../../../core/tasks/all_tasks.ts";
 import type { OpenAIDoor } from "./door.ts";
 
 export interface ChatMessage {
@@ -62,8 +62,7 @@ function messageOf(bytes: Uint8Array, media: string): ChatMessage {
     return { content: "", images: [{ type: "image_url", image_url: { url } }] };
   }
   const { text: content, boxes } = JSON.parse(text()) as { text: string; boxes: readonly (FoundBox | NoBox)[] };
-  const found = boxes.filter((box) => box.found !== false);
-  return { content, annotations: found.map(({ label, xyxy }) => ({ type: "box", label, xyxy })) };
+  return { content, annotations: thoseFound(boxes).map(({ label, xyxy }) => ({ type: "box", label, xyxy })) };
 }
 
 function usageOf(prompt = 0, seen = 0, words = 0, pictures = 0): ChatUsage {

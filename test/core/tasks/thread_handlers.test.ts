@@ -26,21 +26,33 @@ function handlers(memory?: number) {
   return { thread: new ThreadHandlers(() => Promise.resolve(loaded), memory), model, closed };
 }
 
-test("start, open, step, fold here, result: as in one thread; steppers of several runs stay apart", async () => {
-  const { thread, model } = handlers();
-  await thread.calls.load({ modelFolder: "any" });
-  const draw = createDraw();
-  const runs = await Promise.all([1, 2].map(async (seed) => {
+/** Draws of these seeds, opened together, a step of each by turns to the last; their states are folded here. */
+async function inTurn(
+  thread: ThreadHandlers,
+  seeds: readonly number[],
+  draw: ReturnType<typeof createDraw>,
+  afterStep: () => void = () => {},
+) {
+  const runs = await Promise.all(seeds.map(async (seed) => {
     const state = await thread.calls.start({ ...input, seed }) as DrawState;
     return { seed, state, id: await thread.calls.open(state) };
   }));
-  for (let step = 0; step < 5; step++) {
+  for (let step = 0; step < input.steps; step++) {
     for (const run of runs) {
       const delta = await thread.calls.step(run.id);
       if (delta === null) throw new Error("it ended early");
       run.state = draw.fold(run.state, delta);
+      afterStep();
     }
   }
+  return runs;
+}
+
+test("start, open, step, fold here, result: as in one thread; steppers of several runs stay apart", async () => {
+  const { thread, model } = handlers();
+  await thread.calls.load({ modelFolder: "any" });
+  const draw = createDraw();
+  const runs = await inTurn(thread, [1, 2], draw);
   for (const { seed, state, id } of runs) {
     expect(await thread.calls.step(id)).toBeNull();
     thread.calls.close(id);
@@ -56,18 +68,7 @@ test("within a memory budget those that wait are closed and opened again, and dr
     const { thread, model } = handlers(memory);
     await thread.calls.load({ modelFolder: "any" });
     const draw = createDraw();
-    const runs = await Promise.all([1, 2, 3].map(async (seed) => {
-      const state = await thread.calls.start({ ...input, seed }) as DrawState;
-      return { seed, state, id: await thread.calls.open(state) };
-    }));
-    for (let step = 0; step < 5; step++) {
-      for (const run of runs) {
-        const delta = await thread.calls.step(run.id);
-        if (delta === null) throw new Error("it ended early");
-        run.state = draw.fold(run.state, delta);
-        expect(model.open()).toBeLessThanOrEqual(most);
-      }
-    }
+    const runs = await inTurn(thread, [1, 2, 3], draw, () => expect(model.open()).toBeLessThanOrEqual(most));
     expect(model.open()).toBe(most);
     for (const { seed, state, id } of runs) {
       thread.calls.close(id);
