@@ -16,9 +16,10 @@ from codes import CODES, GROUND_CODES, PALETTES, SHAPES  # noqa: E402
 
 
 class Factored(nn.Module):
-    """fp32 [rows, width]; rows beyond the codes (the mask and its unused neighbours) are free, as the grounds are."""
+    """fp32 [rows, width]; rows beyond the codes (the mask and its unused neighbours) are free, as the grounds are.
+    `pairs` [PALETTES * SHAPES, n]: fixed codes (pair_codes.py) whose learned map is added."""
 
-    def __init__(self, rows, width, codebook, scale):
+    def __init__(self, rows, width, codebook, scale, pairs=None):
         super().__init__()
         free = torch.randn(GROUND_CODES + rows - CODES, width)
         shape = torch.randn(SHAPES, width)
@@ -30,15 +31,21 @@ class Factored(nn.Module):
         self.palette = nn.Parameter(torch.randn(PALETTES, width) * scale)
         self.bind_shape = nn.Parameter(torch.randn(SHAPES, width) * scale)
         self.bind_palette = nn.Parameter(torch.zeros(PALETTES, width))
+        self.register_buffer("pairs", pairs, persistent=False)
+        self.map = None if pairs is None else nn.Parameter(torch.zeros(pairs.shape[1], width))
 
     @torch.no_grad()
     def take(self, rows):
-        """Splits published rows back into their factors, to train on from a checkpoint: means for the sum, and, a
-        column at a time, the leading singular pair for the product."""
+        """Splits published rows back into their factors, to train on from a checkpoint: means for the sum, least
+        squares for the map of pairs, and, a column at a time, the leading singular pair for the product."""
         self.free.copy_(torch.cat([rows[:GROUND_CODES], rows[CODES:]]))
         grid = rows[GROUND_CODES:CODES].view(PALETTES, SHAPES, -1)
         palette, shape = grid.mean(1), grid.mean(0) - grid.mean((0, 1))
-        u, s, v = torch.linalg.svd((grid - palette[:, None] - shape).permute(2, 0, 1), full_matrices=False)
+        product = grid - palette[:, None] - shape
+        if self.map is not None:
+            self.map.copy_(torch.linalg.lstsq(self.pairs, product.flatten(0, 1)).solution)
+            product = product - (self.pairs @ self.map).view_as(product)
+        u, s, v = torch.linalg.svd(product.permute(2, 0, 1), full_matrices=False)
         self.palette.copy_(palette)
         self.shape.copy_(shape)
         # The palettes' side gets the size it has in training, about 1.
@@ -48,4 +55,7 @@ class Factored(nn.Module):
 
     def forward(self):
         things = self.shape + self.palette[:, None] + self.bind_shape * self.bind_palette[:, None]
-        return torch.cat([self.free[:GROUND_CODES], things.flatten(0, 1), self.free[GROUND_CODES:]])
+        things = things.flatten(0, 1)
+        if self.map is not None:
+            things = things + self.pairs @ self.map
+        return torch.cat([self.free[:GROUND_CODES], things, self.free[GROUND_CODES:]])

@@ -3,21 +3,14 @@ import torch
 import torch._inductor.config
 import torch.nn as nn
 import torch.nn.functional as F
+from codes import CodeTable
 from config import CONFIG
 from data import CLASSES, SAID, TINTS, held_out_things
 from folder import open_folder
 from fused_loss import FusedCrossEntropy
 from network import Network
-from tables import CODES, Factored
-
-
-def pair_codes():
-    """A fixed code for each class in each tint, signs [CLASSES * TINTS, 48]: the outer product of 8 random signs of the
-    class and 6 of the tint. What only adds class and tint up has nothing in common with it, and it is small enough that
-    computing the product is cheaper than learning every pair by heart (training/README.md)."""
-    signs = torch.Generator(device="cpu").manual_seed(1)
-    sign = lambda *shape: (torch.randint(2, shape, generator=signs, device="cpu") * 2 - 1).float()
-    return (sign(CLASSES, 1, 8, 1) * sign(1, TINTS, 1, 6)).flatten(0, 1).flatten(1)
+from pair_codes import pair_codes, shape_codes
+from tables import CODES, GROUND_CODES, SHAPES, Factored
 
 
 class Things(nn.Module):
@@ -37,8 +30,8 @@ class Things(nn.Module):
 
 
 class Pairs(nn.Module):
-    """Reads the code of a thing from the und states of its name, sign by sign. States that cannot be read so only add
-    class and tint up, and of two things what a blank cell takes up is then the same for either binding."""
+    """Reads the code of a thing from the und states of its name, sign by sign: a measure, which teaches these states
+    nothing (`bind.py` writes the products; taught by gradients, they were learned by heart)."""
 
     def __init__(self, width):
         super().__init__()
@@ -47,7 +40,7 @@ class Pairs(nn.Module):
 
     def forward(self, states, pairs):
         """Normalised states [K, width], pairs [K] -> (loss, share of pairs whose nearest code is theirs)."""
-        signs = states @ self.map
+        signs = states.detach() @ self.map
         right = (signs.detach() @ self.codes.T).argmax(-1) == pairs
         return F.softplus(-signs * self.codes[pairs]).mean(), right.float().mean()
 
@@ -61,14 +54,14 @@ class Trainee(nn.Module):
         self.net = Network(CONFIG)
         g = CONFIG["d_model_gen"]
         self.table = Factored(CODES + 256, g, codebook, 0.5)
-        self.head = Factored(CODES, g, codebook, 0.5 / g ** 0.5)
+        self.head = Factored(CODES, g, codebook, 0.5 / g ** 0.5, shape_codes(CodeTable().tables, SHAPES, GROUND_CODES))
         # Training only. Where things go is a few nats in a loss of hundreds, and takes words, classes and places at once:
         # without these probes "left of" was still unused after 600 thousand pictures, and two tints were swapped as often as
         # not after 860. One reads which class in which tint stands in each blank cell, from the last layer and the last
         # joint one; one reads from the und states of a thing's name what the caption says of it (side, count, colour); one
-        # reads there class and tint as a pair.
+        # only measures whether class and tint can be read there as a pair.
         self.layout = nn.ModuleList([Things(g) for _ in range(2)])
-        self.pairs = nn.ModuleList([Pairs(CONFIG["d_model"]) for _ in range(2)])
+        self.pairs = Pairs(CONFIG["d_model"])
         self.register_buffer("held_out", held_out_things(), persistent=False)
         self.said = nn.ParameterList([nn.Parameter(torch.zeros(SAID, CONFIG["d_model"])) for _ in range(2)])
 
@@ -134,11 +127,10 @@ class Trainee(nn.Module):
             probed = probed + F.softplus(-(self.normal(h[two]) * rows).sum(-1)).sum() / (two.sum() + 1)
         names = [h.flatten(0, 1)[b["name"]] for h in words]
         said = self.probes(self.said, names, b["said"])
-        paired = [probe(self.normal(h), b["pair"]) for probe, h in zip(self.pairs, names)]
-        pairs = sum(loss for loss, _ in paired)
-        parts = {"layout": layout / 2, "said": said / 2, "pairs": pairs / 2, "pairs_right": sum(r for _, r in paired) / 2,
-                 "bound": bound, "bound_probes": probed / 2}
-        return codes + layout + said + 3 * pairs + 3 * bound + probed, each, {k: v.detach() for k, v in parts.items()}
+        pairs, right = self.pairs(self.normal(names[-1]), b["pair"])
+        parts = {"layout": layout / 2, "said": said / 2, "pairs": pairs, "pairs_right": right, "bound": bound,
+                 "bound_probes": probed / 2}
+        return codes + layout + said + pairs + 3 * bound + probed, each, {k: v.detach() for k, v in parts.items()}
 
     @staticmethod
     def normal(h):
@@ -156,12 +148,11 @@ class Trainee(nn.Module):
 
     @torch.no_grad()
     def pairs_right(self, draws):
-        """Share of the held-out class-colours whose code their name's states say, in both layers that are probed. A
-        measure, never a loss: no picture of them is made."""
+        """Share of the held-out class-colours whose code can be read from the states of their name that enter the last
+        joint layer. A measure, never a loss: no picture of them is made."""
         rows, at, pairs = draws.held_out_colors()
-        words = self.net.prompt_and_hidden(rows, (rows > 0).sum(1))[2]
-        states = [h.flatten(0, 1)[at] for h in words]
-        return float(sum(probe(self.normal(h), pairs)[1] for probe, h in zip(self.pairs, states)) / len(states))
+        states = self.net.prompt_and_hidden(rows, (rows > 0).sum(1))[2][-1].flatten(0, 1)[at]
+        return float(self.pairs(self.normal(states), pairs)[1])
 
     @torch.no_grad()
     def start_grounds(self, batch, group):

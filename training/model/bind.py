@@ -1,0 +1,233 @@
+#!/usr/bin/env python3
+"""Writes into trained weights how class and tint are bound: `bind.py --init models/scenes --out training/runs/bound.pt`.
+
+Blank cells take up the sum of what two names say, and as a sum of class and tint that is the same for either binding
+("red car, blue dog"). Gradients did learn products of class and tint, but by heart: pairs that training never shows had
+none (training/README.md). Where class and tint can be read linearly, their product is a few units of a gated MLP, so it
+is written instead of learned, and then trained on like all other weights:
+
+1. und MLP of layer 0: its 96 least used units compute the outer product of the name's two sign words (pair_codes.py).
+2. last joint layer: the 24 least used directions of the values of the two heads that look at names carry it to the gen
+   stream, into the 48 directions that this stream uses least.
+3. gen layers after it neither read nor write these directions; up to the head's rows they are handed on likewise.
+4. the head's rows: the codes of shapes in palettes, read back from there by a ridge regression.
+
+The checkpoint is one for `train_draw.py --init`, whose probes start anew.
+"""
+import argparse
+import pathlib
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "common")]
+
+import torch  # noqa: E402
+import torch.nn.functional as F  # noqa: E402
+from data import TINTS, Draws  # noqa: E402
+from network import attention, rms, rope_table, rotate  # noqa: E402
+from pair_codes import CLASS_WORDS, TINT_BITS, TINT_WORDS, WIDTH, pair_codes  # noqa: E402
+from trainee import Trainee  # noqa: E402
+
+HEADS = (2, 3)  # of the last joint layer: three quarters of what blank cells look at there are names
+PRODUCT, VALUE, HANDED, READ = 0.7, 0.4, 0.3, 0.1  # sizes, against what the weights there hold already
+
+
+def ridge(x, y, strength):
+    """[n, a], [n, b] -> [a, b]."""
+    return torch.linalg.solve(x.T @ x + strength * torch.eye(x.shape[1]), x.T @ y)
+
+
+def least(x, count):
+    """The `count` directions [d, count] in which rows of x [n, d] are smallest."""
+    return torch.linalg.eigh(x.T @ x)[1][:, :count]
+
+
+def forget(weight, directions):
+    """Products with `weight` [out, in] no longer see `directions` [in, n]."""
+    basis = torch.linalg.qr(directions)[0]
+    weight.sub_(weight @ basis @ basis.T)
+
+
+def silence(weight, basis):
+    """Products with `weight` [out, in] have nothing in `basis` [out, n], orthonormal."""
+    weight.sub_(basis @ (basis.T @ weight))
+
+
+class Binding:
+    """The states of a model on batches without plans, and the four edits."""
+
+    def __init__(self, model: Trainee, draws: Draws):
+        self.model, self.net, self.draws = model, model.net, draws
+        self.c, self.blocks = self.net.c, self.net.transformer.blocks
+        self.joint = self.c["dual_tower_layers"] + 1
+        self.head, self.eps = self.c["d_model"] // self.c["n_heads"], self.c["rms_norm_eps"]
+        self.codes = pair_codes()
+
+    def batches(self, start, count, prompts=32, **options):
+        return [self.draws.batch(start + i, prompts, 1, planned=0.0, **options) for i in range(count)]
+
+    def at_names(self, batch, layer):
+        """(normalised states before the MLP of und layer `layer`, or before the last joint attention where that is the
+        last joint one; the pair of each, -1 where no name ends): all names and a tenth of the other places."""
+        pair = torch.full((batch["prompt"].numel(),), -1)
+        pair[batch["name"]] = batch["pair"]
+        keep = (batch["prompt"] > 0).flatten() & ((pair >= 0) | (torch.rand(len(pair)) < 0.1))
+        x, _ = self.und(batch, layer)
+        return x.flatten(0, 1)[keep], pair[keep]
+
+    def und(self, batch, until):
+        ids, lengths = batch["prompt"], batch["lengths"]
+        cos, sin = rope_table(torch.arange(ids.shape[1]), self.head, self.c["rope_theta"])
+        bias = torch.zeros(ids.shape).masked_fill_(torch.arange(ids.shape[1]) >= lengths[:, None], -1e9)[:, None, None]
+        x = F.embedding(ids, self.net.transformer.wte.weight)
+        for index, b in enumerate(self.blocks[:until + 1]):
+            h = rms(x, b.attn_norm.weight, self.eps)
+            if index == self.joint - 1:
+                return h, x
+            q, k, v = (self.net.split_heads(h @ w.weight.T) for w in (b.q_proj, b.k_proj, b.v_proj))
+            a = attention(rotate(q * self.head ** -0.5, cos, sin), rotate(k, cos, sin), v, bias)
+            x = x + a.transpose(1, 2).flatten(2) @ b.attn_out.weight.T
+            h = rms(x, b.ff_norm.weight, self.eps)
+            if index == until:
+                return h, x
+            x = x + (F.silu(h @ b.ff_proj.weight.T) * (h @ b.up_proj.weight.T)) @ b.ff_out.weight.T
+
+    def products(self):
+        """Edit 1: und layer 0."""
+        states, pairs = (torch.cat(t) for t in zip(*(self.at_names(b, 0) for b in self.batches(0, 60))))
+        name, b = (pairs >= 0)[:, None], self.blocks[0]
+        word = lambda words, index: ridge(states, torch.where(name, words[index], 0.0), 3.0)
+        cls, tint = word(CLASS_WORDS, pairs.clamp(min=0) // TINTS), word(TINT_WORDS, pairs.clamp(min=0) % TINTS)
+        used = F.silu(states @ b.ff_proj.weight.T) * (states @ b.up_proj.weight.T)
+        units = (used.pow(2).mean(0) * b.ff_out.weight.pow(2).sum(0)).argsort()[:2 * WIDTH]
+        leaving = [self.und(batch, self.joint - 1)[1].flatten(0, 1) for batch in self.batches(0, 12)]
+        entering = torch.cat([self.und(batch, 1)[1].flatten(0, 1) for batch in self.batches(0, 12)])
+        spare = torch.cat([x / x.pow(2).mean().sqrt() for x in (entering, *leaving)])
+        out = least(spare, WIDTH)
+        size = PRODUCT * entering.pow(2).mean().sqrt()
+        gain = b.ff_proj.weight.norm(dim=1).mean() / tint.norm(dim=0).mean()
+        raise_ = b.up_proj.weight.norm(dim=1).mean() / cls.norm(dim=0).mean()
+        i = torch.arange(WIDTH)
+        for sign, rows in ((1, units[:WIDTH]), (-1, units[WIDTH:])):  # silu(x) - silu(-x) = x
+            b.ff_proj.weight[rows] = sign * gain * tint[:, i % TINT_BITS].T
+            b.up_proj.weight[rows] = raise_ * cls[:, i // TINT_BITS].T
+            b.ff_out.weight[:, rows] = sign * size / (gain * raise_) * out
+        for b in self.blocks[1:self.joint - 1]:
+            for norm, names in ((b.attn_norm, ("q_proj", "k_proj", "v_proj")), (b.ff_norm, ("ff_proj", "up_proj"))):
+                for n in names:
+                    forget(getattr(b, n).weight, norm.weight[:, None] * out)
+            silence(b.ff_out.weight, out)
+        last = self.blocks[self.joint - 1]
+        forget(last.k_proj.weight, last.attn_norm.weight[:, None] * out)  # where cells look stays as it was
+
+    def gen(self, batch, until):
+        """(what the heads of gen layer `until` bring [P, heads, cells, head], gen states that leave it [P, cells, g])."""
+        ids = torch.where(batch["masked"] < 0, self.net.mask, batch["masked"])
+        seen, ids = ids.unique(return_inverse=True)
+        x = self.net.gen_tokens(ids, self.model.table()[seen])
+        cache, bias, _ = self.net.prompt_and_hidden(batch["prompt"], batch["lengths"])
+        position = batch["lengths"][:, None] + torch.arange(x.shape[1])
+        cos, sin = (t[:, None] for t in rope_table(position, self.head, self.c["rope_theta"]))
+        for index, b in enumerate(self.blocks[:until + 1]):
+            h = rms(x, b.attn_norm_vision.weight, self.eps)
+            q, k, v = (self.net.split_heads(h @ w.weight.T) for w in (b.q_proj_vision, b.k_proj_vision, b.v_proj_vision))
+            q, k = rotate(q * self.head ** -0.5, cos, sin), rotate(k, cos, sin)
+            if index < self.joint:
+                past_k, past_v = cache[index]
+                score = torch.cat([q @ past_k.transpose(-1, -2) + bias, q @ k.transpose(-1, -2)], -1)
+                a = score.softmax(-1) @ torch.cat([past_v, v], 2)
+            else:
+                a = attention(q, k, v)
+            x = x + a.transpose(1, 2).flatten(2) @ b.attn_out.weight[:x.shape[-1]].T
+            h = rms(x, b.ff_norm_vision.weight, self.eps)
+            x = x + (F.silu(h @ b.ff_proj_vision.weight.T) * (h @ b.up_proj_vision.weight.T)) @ b.ff_out_vision.weight.T
+        return a, x
+
+    def carried(self):
+        """Edit 2 and 3: -> the directions [d_gen, WIDTH] of the gen stream."""
+        last, g = self.blocks[self.joint - 1], self.c["d_model_gen"]
+        brought, states = (torch.cat(t) for t in zip(*(self.gen(b, self.joint - 1) for b in self.batches(500, 12, 16))))
+        states = states.flatten(0, 1)
+        spare, size = least(states, WIDTH), VALUE * states.pow(2).mean().sqrt()
+        names, pairs = (torch.cat(t) for t in zip(*(self.at_names(b, self.joint - 1) for b in self.batches(700, 40))))
+        code = ridge(names, torch.where((pairs >= 0)[:, None], self.codes[pairs.clamp(min=0)], 0.0), 3.0)
+        for number, part in zip(HEADS, torch.arange(WIDTH).chunk(len(HEADS))):
+            rows, values = slice(number * self.head, (number + 1) * self.head), brought[:, number].flatten(0, 1)
+            basis, typical = least(values, len(part)), values.pow(2).mean().sqrt()
+            for w in (last.v_proj.weight, last.v_proj_vision.weight):
+                w[rows] -= basis @ (basis.T @ w[rows])
+            last.v_proj.weight[rows] += typical * basis @ code[:, part].T
+            out = last.attn_out.weight[:g, rows]
+            out += (size / typical * spare[:, part] - out @ basis) @ basis.T
+        for index, b in enumerate(self.blocks):
+            silence(b.ff_out_vision.weight, spare)
+            if index >= self.joint:
+                silence(b.attn_out.weight[:g], spare)
+                for n in ("q_proj_vision", "k_proj_vision", "v_proj_vision"):
+                    forget(getattr(b, n).weight, b.attn_norm_vision.weight[:, None] * spare)
+            if index >= self.joint - 1:
+                for n in ("ff_proj_vision", "up_proj_vision"):
+                    forget(getattr(b, n).weight, b.ff_norm_vision.weight[:, None] * spare)
+        return spare
+
+    def handed_on(self, spare):
+        """Edit 3, from the gen stream to the head."""
+        net, up = self.net, self.net.upsample_gen.upsample
+        ln_f = net.transformer.ln_f.weight[:self.c["d_model_gen"]]
+        corners = [up.conv.weight[:, :, i // 2, i % 2] for i in range(4)]
+        stages = [[], [], []]
+        for batch in self.batches(600, 10, 16):
+            h = rms(self.gen(batch, len(self.blocks) - 1)[1], ln_f, self.eps, self.c["d_model"])
+            h = rms(h, up.norm.weight, 1e-6).flatten(0, 1)
+            for corner in corners:
+                stages[0].append(h @ corner)
+                stages[1].append(rms(stages[0][-1], net.gen_predictor_2[0].weight, 1e-6) @ net.gen_predictor_2[1].weight.T)
+                stages[2].append(stages[1][-1] @ net.gen_predictor[0].weight.T)
+        after = [least(torch.cat(s), WIDTH) for s in stages]
+        one = torch.ones(len(ln_f))
+        steps = [(corner.T, ln_f * up.norm.weight, spare, after[0]) for corner in corners]
+        steps += [(net.gen_predictor_2[1].weight, net.gen_predictor_2[0].weight, after[0], after[1]),
+                  (net.gen_predictor[0].weight, one, after[1], after[2])]
+        for weight, norm, source, target in steps:
+            source = norm[:, None] * source
+            forget(weight, source)
+            silence(weight, target)
+            size = HANDED * torch.linalg.svdvals(weight)[:len(ln_f) // 2].mean()
+            weight += size * target @ (source / source.norm(dim=0)).T
+
+    def read(self):
+        """Edit 4: the head's rows."""
+        states, codes, weights = [], [], []
+        for batch in self.batches(2000, 40, 24, blank=0.3, objects=0.5, background=0.05):
+            length, prompts = batch["prompt"].shape[1], len(batch["prompt"])
+            who = batch["name"] // length
+            said = torch.zeros(prompts, WIDTH).index_add_(0, who, self.codes[batch["pair"]])
+            count = torch.bincount(who, minlength=prompts).clamp(min=1)
+            states.append(self.model.states(batch, 1)[0])
+            codes.append((said / count[:, None])[batch["cell"] // 64])
+            weights.append(batch["ratio"])
+        states, codes, root = torch.cat(states), torch.cat(codes), torch.cat(weights).sqrt()[:, None]
+        fitted = ridge(root * states, root * codes, 1e-6 * float(states.pow(2).mean()) * len(states))
+        self.model.head.map.copy_(READ * fitted.T)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--init", type=pathlib.Path, required=True, help="model folder")
+    parser.add_argument("--out", type=pathlib.Path, required=True, help="checkpoint")
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    draws = Draws(77)
+    model = Trainee(torch.from_numpy(draws.table.codebook))
+    with torch.no_grad():
+        model.take(options.init)
+        binding = Binding(model, draws)
+        binding.products()
+        binding.handed_on(binding.carried())
+        binding.read()
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({"average": model.state_dict(), "step": 0}, options.out)
+
+
+if __name__ == "__main__":
+    main()
