@@ -29,7 +29,8 @@ from pair_codes import CLASS_WORDS, TINT_BITS, TINT_WORDS, WIDTH, pair_codes  # 
 from trainee import Trainee  # noqa: E402
 
 HEADS = (2, 3)  # of the last joint layer: three quarters of what blank cells look at there are names
-PRODUCT, VALUE, HANDED, READ = 0.7, 0.4, 0.3, 0.1  # sizes, against what the weights there hold already
+PRODUCT, VALUE, HANDED = 0.7, 0.5, 0.4  # sizes, against what these streams hold: smaller ones drown in training's steps
+READ = 0.1
 
 
 def ridge(x, y, strength):
@@ -143,16 +144,25 @@ class Binding:
             x = x + (F.silu(h @ b.ff_proj_vision.weight.T) * (h @ b.up_proj_vision.weight.T)) @ b.ff_out_vision.weight.T
         return a, x
 
+    def shown(self, batches, until):
+        """As `gen`, of the cells that show a thing and a few others, [n, heads, head] and [n, g]: most show ground, and what is
+        little used there is not what tints are drawn with."""
+        parts = []
+        for batch in batches:
+            brought, states = self.gen(batch, until)
+            thing = (batch["things"] > 0) | (torch.rand(batch["things"].shape) < 0.2)
+            parts.append((brought.transpose(1, 2)[thing], states[thing]))
+        return (torch.cat(t) for t in zip(*parts))
+
     def carried(self):
         """Edit 2 and 3: -> the directions [d_gen, WIDTH] of the gen stream."""
         last, g = self.blocks[self.joint - 1], self.c["d_model_gen"]
-        brought, states = (torch.cat(t) for t in zip(*(self.gen(b, self.joint - 1) for b in self.batches(500, 12, 16))))
-        states = states.flatten(0, 1)
+        brought, states = self.shown(self.batches(500, 24, 16), self.joint - 1)
         spare, size = least(states, WIDTH), VALUE * states.pow(2).mean().sqrt()
         names, pairs = (torch.cat(t) for t in zip(*(self.at_names(b, self.joint - 1) for b in self.batches(700, 40))))
         code = ridge(names, torch.where((pairs >= 0)[:, None], self.codes[pairs.clamp(min=0)], 0.0), 3.0)
         for number, part in zip(HEADS, torch.arange(WIDTH).chunk(len(HEADS))):
-            rows, values = slice(number * self.head, (number + 1) * self.head), brought[:, number].flatten(0, 1)
+            rows, values = slice(number * self.head, (number + 1) * self.head), brought[:, number]
             basis, typical = least(values, len(part)), values.pow(2).mean().sqrt()
             for w in (last.v_proj.weight, last.v_proj_vision.weight):
                 w[rows] -= basis @ (basis.T @ w[rows])
@@ -173,27 +183,29 @@ class Binding:
     def handed_on(self, spare):
         """Edit 3, from the gen stream to the head."""
         net, up = self.net, self.net.upsample_gen.upsample
+        first, second, third = up.conv.weight, net.gen_predictor_2[1].weight, net.gen_predictor[0].weight
+        corners = [first[:, :, i // 2, i % 2].T for i in range(4)]
         ln_f = net.transformer.ln_f.weight[:self.c["d_model_gen"]]
-        corners = [up.conv.weight[:, :, i // 2, i % 2] for i in range(4)]
-        stages = [[], [], []]
-        for batch in self.batches(600, 10, 16):
-            h = rms(self.gen(batch, len(self.blocks) - 1)[1], ln_f, self.eps, self.c["d_model"])
-            h = rms(h, up.norm.weight, 1e-6).flatten(0, 1)
-            for corner in corners:
-                stages[0].append(h @ corner)
-                stages[1].append(rms(stages[0][-1], net.gen_predictor_2[0].weight, 1e-6) @ net.gen_predictor_2[1].weight.T)
-                stages[2].append(stages[1][-1] @ net.gen_predictor[0].weight.T)
-        after = [least(torch.cat(s), WIDTH) for s in stages]
-        one = torch.ones(len(ln_f))
-        steps = [(corner.T, ln_f * up.norm.weight, spare, after[0]) for corner in corners]
-        steps += [(net.gen_predictor_2[1].weight, net.gen_predictor_2[0].weight, after[0], after[1]),
-                  (net.gen_predictor[0].weight, one, after[1], after[2])]
-        for weight, norm, source, target in steps:
-            source = norm[:, None] * source
-            forget(weight, source)
-            silence(weight, target)
-            size = HANDED * torch.linalg.svdvals(weight)[:len(ln_f) // 2].mean()
-            weight += size * target @ (source / source.norm(dim=0)).T
+        _, h = self.shown(self.batches(600, 20, 16), len(self.blocks) - 1)
+        h = rms(rms(h, ln_f, self.eps, self.c["d_model"]), up.norm.weight, 1e-6)
+        spare = self.hand(corners, h, (ln_f * up.norm.weight)[:, None] * spare)
+        h = rms(torch.cat([h @ w.T for w in corners]), net.gen_predictor_2[0].weight, 1e-6)
+        spare = self.hand([second], h, net.gen_predictor_2[0].weight[:, None] * spare)
+        self.hand([third], h @ second.T, spare)
+
+    @staticmethod
+    def hand(weights, states, source):
+        """Lets each of `weights` [out, in] carry `source` [in, WIDTH] of its inputs `states` to what their outputs use
+        least, and nothing else to and from there. -> these directions [out, WIDTH]."""
+        target = least(torch.cat([states @ w.T for w in weights]), WIDTH)
+        source = source / source.norm(dim=0)
+        for w in weights:
+            forget(w, source)
+            silence(w, target)
+        size = HANDED * torch.cat([states @ w.T for w in weights]).pow(2).mean().sqrt() / (states @ source).std()
+        for w in weights:
+            w += size * target @ source.T
+        return target
 
     def read(self):
         """Edit 4: the head's rows."""
