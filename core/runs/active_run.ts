@@ -138,7 +138,7 @@ export class ActiveRun {
       this.tell(entry?.value ?? {});
       return "more";
     }
-    await this.#leave(settled, { checks: [{ key, version: entry.version }] });
+    await this.#leave(settled, [{ checks: [{ key, version: entry.version }] }]);
     return "gone";
   }
 
@@ -198,8 +198,8 @@ export class ActiveRun {
     return { ...this.record, ...this.kind.progress(this.#state), merges: this.#merges };
   }
 
-  async #leave(settled: Settled, ...more: readonly Commit[]): Promise<void> {
-    await this.#fenced.leave(settled, ...more);
+  async #leave(settled: Settled, more: readonly Commit[] = [], file: Uint8Array | null = null): Promise<void> {
+    await this.#fenced.leave(settled, more, file);
     await this.close();
   }
 
@@ -222,7 +222,8 @@ export class ActiveRun {
       const cancelled = settle(this.#progressed(), this.control, 0);
       if (cancelled !== null) return await this.#leave(cancelled);
     }
-    const staged = await stageUntilDone(ledger.store, this.record, RESULT, bytes, media);
+    // A result lies in no store before the commit that ends its run, and that is this one or none.
+    const staged = await stageUntilDone(ledger.store, this.record, RESULT, bytes, media, null);
     const output: RunOutput = {
       blob: RESULT,
       sha256: staged.head.sha256,
@@ -232,10 +233,14 @@ export class ActiveRun {
     };
     if ("text" in result && this.kind.settled !== undefined) this.#note(this.#text.until(result.text));
     const { step, steps } = this.kind.progress(this.#state);
-    await this.#leave({
-      changes: { state: "succeeded", output, attempts: 0, error: null },
-      events: [{ type: "run.succeeded", data: { step, steps, output } }],
-    }, staged);
+    await this.#leave(
+      {
+        changes: { state: "succeeded", output, attempts: 0, error: null },
+        events: [{ type: "run.succeeded", data: { step, steps, output } }],
+      },
+      [staged],
+      bytes,
+    );
   }
 
   /** What the engine threw: an answer that will not change ends the run; anything else is tried again elsewhere. */

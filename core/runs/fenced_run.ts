@@ -95,15 +95,24 @@ export class FencedRun {
     await this.#after(() => this.#snapshot());
   }
 
-  /** Gives the lease up with the next state, the newest snapshot and `more`. */
-  async leave({ changes, events }: Settled, ...more: readonly Commit[]): Promise<void> {
+  /**
+   * Gives the lease up with the next state, the newest snapshot and `more`.
+   *
+   * @param file the result, for those in this process who wait for the end
+   */
+  async leave(
+    { changes, events }: Settled,
+    more: readonly Commit[] = [],
+    file: Uint8Array | null = null,
+  ): Promise<void> {
     clearTimeout(this.#timer);
     await this.#after(async () => {
       if (this.#lost) return;
       const unsaved = this.#unsaved;
       this.#unsaved = [];
-      const { record: present, state } = await this.#staged();
+      const { record: present, state, bytes } = await this.#staged();
       const { record, sets } = this.#parts.ledger.next(present, changes, [...unsaved, ...events]);
+      this.#parts.ledger.here.bring(record, { state: bytes, file });
       await this.#commit(record, sets, [state, ...more, { deletes: [this.#lease.key] }]);
     });
   }
@@ -152,11 +161,15 @@ export class FencedRun {
     await this.#commit(record, sets, [state]);
   }
 
-  async #staged(): Promise<{ readonly record: RunRecord; readonly state: Commit }> {
-    const { record, state } = this.#parts.present();
-    if (state === null) return { record, state: {} };
+  async #staged(): Promise<{
+    readonly record: RunRecord;
+    readonly state: Commit;
+    readonly bytes: Uint8Array | null;
+  }> {
+    const { record, state: bytes } = this.#parts.present();
+    if (bytes === null) return { record, state: {}, bytes };
     const key = keys.state(record.owner, record.id);
-    return { record, state: await stageState(this.#parts.ledger.store, key, record, state) };
+    return { record, state: await stageState(this.#parts.ledger.store, key, record, bytes), bytes };
   }
 
   async #commit(record: RunRecord, sets: Commit["sets"], more: readonly Commit[]): Promise<void> {

@@ -11,10 +11,19 @@ const MOST = 1000;
 
 type Told = (record: RunRecord) => void;
 
+/** Bytes that were written in one commit with a record. */
+export interface Brought {
+  readonly state: Uint8Array | null;
+  /** The result's file. */
+  readonly file: Uint8Array | null;
+}
+
 export class Here {
   /** Runs whose last record that this process wrote says that they run, or wait: its own worker has them, or may. */
   readonly #live = new Map<string, "running" | "queued">();
   readonly #waiting = new Map<string, Set<Told>>();
+  /** By the very record, so that they live as long as somebody holds that, and no other record is taken for it. */
+  readonly #brought = new WeakMap<RunRecord, Brought>();
 
   note(record: RunRecord): void {
     const { id, state } = record;
@@ -33,6 +42,16 @@ export class Here {
   /** Until the next record of it. */
   forget(id: string): void {
     this.#live.delete(id);
+  }
+
+  /** What will be in the record's own commit. Only those who are told of that record can ask for it. */
+  bring(record: RunRecord, brought: Brought): void {
+    this.#brought.set(record, brought);
+  }
+
+  /** Null: this is not the very record that this process wrote. */
+  broughtWith(record: RunRecord): Brought | null {
+    return this.#brought.get(record) ?? null;
   }
 
   /** Until the returned function is called. */

@@ -33,6 +33,13 @@ export const DEFAULT_STORE = ".unmask/runs.db";
 /** Ms between two sweeps. */
 const SWEEP = 600_000;
 
+/**
+ * Ms between two looks at the queue and at the leases of a store of this process alone. All that is queued there rings
+ * for the worker, and leases of others are those of processes that have ended: only these, and runs that wait before
+ * another attempt, are found by looking. Each look takes some of a millisecond from the steps.
+ */
+const OWN_POLL = 1000;
+
 export { KINDS };
 
 export interface HouseOptions extends Partial<Pick<WorkerOptions, "id" | "slots" | "lease" | "poll" | "log">> {
@@ -99,9 +106,10 @@ export async function openHouse(options: HouseOptions): Promise<House> {
     });
     const engine = await threadEngine(inference.info, steps, modelFolder);
     // For fronts, which are elsewhere.
+    const { shared } = store.info;
     const { model, tasks } = inference.info;
-    if (store.info.shared) await writeCard(store, await cardOf(modelFolder, model, tasks));
-    const worker = new Worker({ ledger, engine, kinds: KINDS, encode, ...rest });
+    if (shared) await writeCard(store, await cardOf(modelFolder, model, tasks));
+    const worker = new Worker({ ledger, engine, kinds: KINDS, encode, ...(shared ? {} : { poll: OWN_POLL }), ...rest });
     const links = await Links.of(store);
     const gate = new Admission(store, admission);
     const runs = new Runs({
@@ -121,7 +129,9 @@ export async function openHouse(options: HouseOptions): Promise<House> {
     const stop = new AbortController();
     const beside = Promise.all([
       dispatcher.run(stop.signal),
-      workPreviews({ runs, engine, encode, ...(rest.log === undefined ? {} : { log: rest.log }) }, stop.signal),
+      ...(shared
+        ? [workPreviews({ runs, engine, encode, ...(rest.log === undefined ? {} : { log: rest.log }) }, stop.signal)]
+        : []), // nobody but a front elsewhere asks for previews through the store
     ]);
     const close = async () => {
       clearInterval(timer);

@@ -151,9 +151,11 @@ export class Runs {
     return await this.stateOf(await this.get(owner, id));
   }
 
-  /** {@linkcode state} of a run whose record is at hand. */
-  async stateOf({ owner, id }: RunRecord): Promise<Uint8Array | null> {
-    return await readState(this.ledger.store, keys.state(owner, id), owner, id);
+  /** {@linkcode state} of a run whose record is at hand; of the record with which it ended here, without the store. */
+  async stateOf(record: RunRecord): Promise<Uint8Array | null> {
+    const { owner, id } = record;
+    const brought = this.ledger.here.broughtWith(record)?.state ?? null;
+    return brought ?? await readState(this.ledger.store, keys.state(owner, id), owner, id);
   }
 
   /** @throws `run_not_finished` (409), `run_not_found` */
@@ -162,9 +164,16 @@ export class Runs {
     return { record, bytes: await this.resultOf(record) };
   }
 
-  /** {@linkcode result} of a run whose last record is at hand: its file's bytes. @throws `run_not_finished` (409) */
+  /**
+   * {@linkcode result} of a run whose last record is at hand: its file's bytes; of the record with which it ended here,
+   * without the store.
+   *
+   * @throws `run_not_finished` (409)
+   */
   async resultOf(record: RunRecord): Promise<Uint8Array> {
     const { owner, id } = record;
+    const brought = this.ledger.here.broughtWith(record)?.file ?? null;
+    if (brought !== null) return brought;
     const blob = record.state === "succeeded"
       ? await readBlob(this.ledger.store, { owner, run: id, name: RESULT })
       : null;

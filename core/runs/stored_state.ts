@@ -37,17 +37,18 @@ export async function readState(store: Store, key: Key, owner: string, run: stri
   return blob.bytes;
 }
 
-/** `stageBlob`, tried again for as long as the store cannot be reached. */
+/** `stageBlob`, tried again for as long as the store cannot be reached. @param known null: there is no such blob yet */
 export async function stageUntilDone(
   store: Store,
   { owner, id }: RunRecord,
   name: string,
   bytes: Uint8Array,
   type: string,
+  known?: null,
 ): Promise<StagedBlob> {
   for (;;) {
     try {
-      return await stageBlob(store, { owner, run: id, name }, bytes, type);
+      return await stageBlob(store, { owner, run: id, name }, bytes, type, known);
     } catch (error) {
       if (!isUnreachable(error)) throw error;
       await pause(200);

@@ -1,10 +1,11 @@
 /**
  * Blobs: bytes too large for one value, whole or not there at all. The parts lie under an upload's own id, out of
  * everybody's reach, until one small head record names them; who writes the head in the commit of a run's own record
- * has both or neither. Reads check length and hash. Small blobs lie in the head itself.
+ * has both or neither. Reads check length and hash. Small blobs lie in the head itself, and the parts of those that are
+ * not large come in the head's own commit.
  *
- * Every upload leaves a mark until its head is written, and so does whatever a later head replaces: what a sweep must
- * look at is what is unfinished, not the whole store.
+ * An upload before its head leaves a mark until that is written, and so does whatever a later head replaces: what a sweep
+ * must look at is what is unfinished, not the whole store.
  *
  * @module
  */
@@ -40,6 +41,11 @@ export const PART_BYTES = 60_000;
 const PARTS_A_COMMIT = 13;
 /** Bytes up to which a blob lies in its head. */
 export const INLINE_BYTES = 60_000;
+/**
+ * Parts that need no commit before their head's. A store takes 819,200 bytes in one: two such blobs, a result and a state,
+ * fit beside a record and its events.
+ */
+export const PARTS_WITH_HEAD = 5;
 /** 1 GiB: far beyond any picture; a bound for mistakes. */
 const MOST_BYTES = 2 ** 30;
 
@@ -60,7 +66,7 @@ export interface BlobMark {
   readonly parts: number;
 }
 
-/** A blob whose parts are stored, and what makes it visible: put into the caller's own commit. At most 2 checks. */
+/** What makes a blob visible, and the parts that are not stored yet: put into the caller's own commit. At most 2 checks. */
 export interface StagedBlob {
   readonly head: BlobHead;
   readonly checks: readonly Check[];
@@ -69,12 +75,20 @@ export interface StagedBlob {
 }
 
 /**
- * Stores the parts of a blob that nobody sees yet. The head then is in `sets`; it replaces a blob of the same name.
+ * Stores the parts of a large blob, which nobody sees yet. The head then is in `sets`, with the parts of a blob that is
+ * not large; it replaces a blob of the same name.
  *
  * @param type a media type
+ * @param known the head that it replaces, where the caller knows it; null: there is none
  * @throws `blob_too_large`; what {@linkcode Store} throws
  */
-export async function stageBlob(store: Store, key: BlobKey, bytes: Uint8Array, type: string): Promise<StagedBlob> {
+export async function stageBlob(
+  store: Store,
+  key: BlobKey,
+  bytes: Uint8Array,
+  type: string,
+  known?: Entry<BlobHead> | null,
+): Promise<StagedBlob> {
   if (bytes.length > MOST_BYTES) {
     throw new UnmaskError({
       code: "blob_too_large",
@@ -83,11 +97,15 @@ export async function stageBlob(store: Store, key: BlobKey, bytes: Uint8Array, t
       status: 413,
     });
   }
-  const [sha256, before] = await Promise.all([hash(bytes), store.get<BlobHead>(headKey(key))]);
+  const [sha256, before] = await Promise.all([
+    hash(bytes),
+    known === undefined ? store.get<BlobHead>(headKey(key)) : known,
+  ]);
   const inline = bytes.length <= INLINE_BYTES;
   const parts = inline ? 0 : Math.ceil(bytes.length / PART_BYTES);
   const upload = inline ? null : crypto.randomUUID();
-  const mark = upload === null ? null : await writeParts(store, key, upload, bytes, parts);
+  const ahead = upload !== null && parts > PARTS_WITH_HEAD;
+  const mark = ahead ? await writeParts(store, key, upload, bytes, parts) : null;
   const head: BlobHead = { size: bytes.length, sha256, type, upload, parts, inline: inline ? bytes : null };
   const replaced = before?.value.upload ?? null;
   return {
@@ -95,6 +113,7 @@ export async function stageBlob(store: Store, key: BlobKey, bytes: Uint8Array, t
     checks: [{ key: headKey(key), version: before?.version ?? null }, ...(mark === null ? [] : [mark])],
     sets: [
       { key: headKey(key), value: head },
+      ...(upload === null || ahead ? [] : partWrites(key, upload, bytes, 0, parts)),
       ...(before === null || replaced === null ? [] : [{
         key: markKey(key, replaced),
         value: { name: key.name, parts: before.value.parts },
@@ -168,14 +187,19 @@ async function writeParts(
   if (!first.ok) throw conflict(`the upload of ${key.name}`);
   const check: Check = { key: markKey(key, upload), version: first.version };
   for (let from = 0; from < parts; from += PARTS_A_COMMIT) {
-    const sets: Write[] = [];
-    for (let i = from; i < Math.min(parts, from + PARTS_A_COMMIT); i++) {
-      sets.push({ key: partKey(key, upload, i), value: bytes.subarray(i * PART_BYTES, (i + 1) * PART_BYTES) });
-    }
+    const sets = partWrites(key, upload, bytes, from, Math.min(parts, from + PARTS_A_COMMIT));
     // Checked against the mark: no part is written behind a sweep that has given this upload up.
     if (!(await store.commit({ checks: [check], sets })).ok) throw conflict(`the upload of ${key.name}`);
   }
   return check;
+}
+
+/** Parts `from` to `to`, the last excluded. */
+function partWrites(key: BlobKey, upload: string, bytes: Uint8Array, from: number, to: number): Write[] {
+  return Array.from({ length: to - from }, (_, i) => ({
+    key: partKey(key, upload, from + i),
+    value: bytes.subarray((from + i) * PART_BYTES, (from + i + 1) * PART_BYTES),
+  }));
 }
 
 async function join(store: Store, key: BlobKey, head: BlobHead): Promise<Uint8Array | null> {

@@ -53,6 +53,24 @@ test("whoever waits for a run of this process reads no record at its steps, and 
   expect(reads).toBeLessThanOrEqual(5);
 });
 
+test("who was told of the end has file and state without the store, and the same bytes as the store's", async () => {
+  const store = await memory();
+  const ledger = new Ledger(store);
+  const runs = new Runs({ ledger, kinds: [drawKind], onQueued: () => worker.wake() });
+  const worker = working(ledger, 0);
+  const { record: { id } } = await runs.create(OWNER, { task: "draw", input });
+  const last = await ended(ledger, OWNER, id, never);
+  if (last === null) throw new Error("no run");
+  const [file, state] = [(await runs.result(OWNER, id)).bytes, await runs.state(OWNER, id)];
+  const getMany = store.getMany.bind(store);
+  store.getMany = () => Promise.reject(new Error("the store was asked"));
+  expect(await runs.resultOf(last)).toEqual(file);
+  expect(await runs.stateOf(last)).toEqual(state);
+  await expect(runs.resultOf({ ...last })).rejects.toThrow("the store was asked");
+  await expect(runs.stateOf({ ...last })).rejects.toThrow("the store was asked");
+  store.getMany = getMany;
+});
+
 test("a run of another process is awaited too, also one that was this process's until now", async () => {
   const store = await memory();
   const [here, elsewhere] = [new Ledger(store), new Ledger(store)];

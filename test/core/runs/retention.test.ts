@@ -53,7 +53,7 @@ test("a run that has ended is gone after its time, with events, state, blobs and
   expect(expires_at).toBe(now + 60_000);
   await putBlob(bench.store, { owner: OWNER, run: id, name: "step-3" }, new Uint8Array(100_000), "image/png");
   // An upload that was never finished.
-  await stageBlob(bench.store, { owner: OWNER, run: id, name: "lost" }, new Uint8Array(100_000), "image/png");
+  await stageBlob(bench.store, { owner: OWNER, run: id, name: "lost" }, new Uint8Array(400_000), "image/png");
   const retention = new Retention(bench.ledger);
   expect(await retention.sweep()).toBe(0);
   const before = await everything(bench.store, id);

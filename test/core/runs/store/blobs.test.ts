@@ -5,6 +5,7 @@ import {
   INLINE_BYTES,
   PART_BYTES,
   partKey,
+  PARTS_WITH_HEAD,
   putBlob,
   readBlob,
   readBlobHead,
@@ -16,7 +17,13 @@ import { deleteBlobsOf, orphanedParts, Sweeper } from "../../../../core/runs/sto
 import { type Key, listAll, type Store } from "../../../../core/runs/store/types.ts";
 
 const KEY: BlobKey = { owner: "alice", run: "run_1", name: "picture" };
-const SIZES = new Set([0, 1, INLINE_BYTES, INLINE_BYTES + 1, PART_BYTES, PART_BYTES + 1, 14 * PART_BYTES + 7]);
+/** Parts of the smallest blob that is stored before its head. */
+const MANY = PARTS_WITH_HEAD + 1;
+const LARGE = PARTS_WITH_HEAD * PART_BYTES + 1;
+const SIZES = new Set([
+  ...[0, 1, INLINE_BYTES, INLINE_BYTES + 1, PART_BYTES, PART_BYTES + 1],
+  ...[LARGE - 1, LARGE, 14 * PART_BYTES + 7],
+]);
 
 let store: Store;
 beforeEach(async () => {
@@ -44,19 +51,42 @@ test("a blob of any size comes back as it was", async () => {
   expect(await keysUnder("blob_mark")).toStrictEqual([]);
 });
 
-test("nothing is seen before the head, and the head comes with the caller's own record", async () => {
-  const staged = await stageBlob(store, KEY, bytes(200_000), "image/png");
-  expect(await readBlob(store, KEY)).toBeNull();
-  const record = { key: ["record"], value: { done: true } };
-  const lost = await store.commit({
-    checks: [...staged.checks, { key: ["record"], version: "00000000000000000001" }],
-    sets: [...staged.sets, record],
-    deletes: staged.deletes,
+for (const size of [200_000, LARGE]) {
+  test(`nothing is seen before the head, and the head comes with the caller's own record: ${size} bytes`, async () => {
+    const staged = await stageBlob(store, KEY, bytes(size), "image/png");
+    expect(await readBlob(store, KEY)).toBeNull();
+    expect(await keysUnder("blob_part")).toHaveLength(size === LARGE ? MANY : 0);
+    expect(await keysUnder("blob_mark")).toHaveLength(size === LARGE ? 1 : 0);
+    const record = { key: ["record"], value: { done: true } };
+    const lost = await store.commit({
+      checks: [...staged.checks, { key: ["record"], version: "00000000000000000001" }],
+      sets: [...staged.sets, record],
+      deletes: staged.deletes,
+    });
+    expect(lost.ok).toBe(false);
+    expect(await readBlob(store, KEY)).toBeNull();
+    expect((await store.commit({ ...staged, sets: [...staged.sets, record] })).ok).toBe(true);
+    expect((await readBlob(store, KEY))?.bytes).toStrictEqual(bytes(size));
+    expect(await keysUnder("blob_mark")).toStrictEqual([]);
   });
-  expect(lost.ok).toBe(false);
-  expect(await readBlob(store, KEY)).toBeNull();
-  expect((await store.commit({ ...staged, sets: [...staged.sets, record] })).ok).toBe(true);
-  expect((await readBlob(store, KEY))?.bytes).toStrictEqual(bytes(200_000));
+}
+
+test("two blobs that come with their heads fit in one commit", async () => {
+  const names = ["result", "state"];
+  const staged = await Promise.all(
+    names.map((name) => stageBlob(store, { ...KEY, name }, bytes(LARGE - 1), "image/png")),
+  );
+  await store.commit({
+    checks: staged.flatMap(({ checks }) => checks),
+    sets: [...staged.flatMap(({ sets }) => sets), { key: ["record"], value: bytes(60_000) }],
+  });
+  for (const name of names) expect((await readBlob(store, { ...KEY, name }))?.bytes).toStrictEqual(bytes(LARGE - 1));
+});
+
+test("who wrongly says that there is no blob yet is refused", async () => {
+  await putBlob(store, KEY, bytes(100, 1), "image/png");
+  expect((await store.commit(await stageBlob(store, KEY, bytes(100, 2), "image/png", null))).ok).toBe(false);
+  expect((await readBlob(store, KEY))?.bytes).toStrictEqual(bytes(100, 1));
 });
 
 test("a new blob of the name replaces the old one whole, and its parts are swept", async () => {
@@ -108,29 +138,29 @@ test("damage is told: a bit, a part, a length, a hash, a head's own bytes", asyn
 test("the sweep leaves an upload of a living run alone until it has not moved for the grace period", async () => {
   let clock = 0;
   const living = sweeper(false, { grace_ms: 1000, monotonic: () => clock });
-  const staged = await stageBlob(store, KEY, bytes(100_000), "image/png");
+  const staged = await stageBlob(store, KEY, bytes(LARGE), "image/png");
   expect(await living.sweep()).toMatchObject({ uploads: 0 });
   clock = 999;
   expect(await living.sweep()).toMatchObject({ uploads: 0 });
   expect((await store.commit(staged)).ok).toBe(true);
-  await stageBlob(store, { ...KEY, name: "dead" }, bytes(100_000), "image/png");
+  await stageBlob(store, { ...KEY, name: "dead" }, bytes(LARGE), "image/png");
   clock = 1998;
   expect(await living.sweep()).toMatchObject({ uploads: 0 });
   clock = 2998;
-  expect(await living.sweep()).toMatchObject({ uploads: 1, parts: 2 });
+  expect(await living.sweep()).toMatchObject({ uploads: 1, parts: MANY });
   expect(await orphanedParts(store)).toStrictEqual([]);
-  expect((await readBlob(store, KEY))?.bytes).toStrictEqual(bytes(100_000));
+  expect((await readBlob(store, KEY))?.bytes).toStrictEqual(bytes(LARGE));
 });
 
 test("an upload that was given up cannot be finished: no head without its parts", async () => {
-  const staged = await stageBlob(store, KEY, bytes(100_000), "image/png");
-  expect(await sweeper(true).sweep()).toMatchObject({ uploads: 1, parts: 2 });
+  const staged = await stageBlob(store, KEY, bytes(LARGE), "image/png");
+  expect(await sweeper(true).sweep()).toMatchObject({ uploads: 1, parts: MANY });
   expect((await store.commit(staged)).ok).toBe(false);
   expect(await readBlob(store, KEY)).toBeNull();
 });
 
 test("a sweep of what a writer has died in the middle of leaves nothing", async () => {
-  await stageBlob(store, KEY, bytes(100_000), "image/png");
+  await stageBlob(store, KEY, bytes(LARGE), "image/png");
   const [part] = await keysUnder("blob_part");
   if (part === undefined) throw new Error("no part");
   await store.commit({ deletes: [part] });
