@@ -10,7 +10,7 @@ import { COMMON_FLAGS, type FlagValues, parseFlags, usage } from "../commands/li
 import { openCpu } from "../core/engine/cpu.ts";
 import { checkThreads, defaultThreads } from "../core/engine/threads.ts";
 import { UnmaskError } from "../core/errors.ts";
-import { openModel } from "../core/model/model.ts";
+import { openModel } from "../core/model/open_model.ts";
 import type { DrawTask } from "../core/tasks/draw.ts";
 import { parseDrawInput } from "../core/tasks/draw_input.ts";
 import { type Loaded, loadModel } from "../core/tasks/thread_handlers.ts";

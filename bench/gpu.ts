@@ -13,7 +13,7 @@ import type { Gpu } from "../core/engine/gpu.ts";
 import { difference, type GpuCounts, watchGpu } from "../core/engine/gpu_watch.ts";
 import { pickCells } from "../core/model/cells.ts";
 import { UnmaskError } from "../core/errors.ts";
-import { DRAWING, openModel } from "../core/model/model.ts";
+import { DRAWING, openModel } from "../core/model/open_model.ts";
 import type { Model, ResidentDrawing } from "../core/model/types.ts";
 import { createDraw } from "../core/tasks/draw.ts";
 import { parseDrawInput } from "../core/tasks/draw_input.ts";

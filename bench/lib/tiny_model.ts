@@ -6,7 +6,8 @@
 import { syntheticConfigs, syntheticWeights } from "../../commands/fullsize/synthetic.ts";
 import type { Engine } from "../../core/engine/types.ts";
 import { parseConfig } from "../../core/model/config.ts";
-import { createModel, openTokenizer } from "../../core/model/model.ts";
+import { createModel } from "../../core/model/model.ts";
+import { openTokenizer } from "../../core/model/open_model.ts";
 import type { Model } from "../../core/model/types.ts";
 
 /** A sixteenth of every width, two layers, pictures of 128 pixels; the tokenizer of a model folder. */

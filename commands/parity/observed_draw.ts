@@ -7,7 +7,7 @@ import { cornerRows, type Grid, pickCells } from "../../core/model/cells.ts";
 import { allCorners, drawFeeds } from "../../core/model/draw_feeds.ts";
 import { drawGraph } from "../../core/model/graphs/draw.ts";
 import { foldedRows } from "../../core/model/graphs/vq_tokens.ts";
-import { foldTables } from "../../core/model/model.ts";
+import { foldTables } from "../../core/model/folded_tables.ts";
 import { hostFloats } from "../../core/model/outputs.ts";
 import { PromptGroups } from "../../core/model/prompt_cache.ts";
 import type { PromptCache } from "../../core/model/types.ts";

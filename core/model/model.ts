@@ -3,37 +3,30 @@
  *
  * @module
  */
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import type { BuiltGraph } from "../../kernels/onnx/graph.ts";
-import { UnmaskError } from "../errors.ts";
 import type { Gpu } from "../engine/gpu.ts";
-import type { Engine, HostTensor, ResidentTensor, Session } from "../engine/types.ts";
+import type { Engine, ResidentTensor, Session } from "../engine/types.ts";
 import { cornerRows, type Grid, gridOf, pickCells } from "./cells.ts";
 import { TOKENS } from "./chat_template.ts";
 import type { ModelConfig } from "./config.ts";
 import { allCorners, drawFeeds } from "./draw_feeds.ts";
 import { TextEmbedding } from "./embedding.ts";
-import { isStoredFolder, openStoredFolder } from "./convert/stored_folder.ts";
-import { openFolder } from "./folder.ts";
+import { foldTables } from "./folded_tables.ts";
 import { Graphs, type StoredGraphs } from "./graphs.ts";
 import { drawGraph } from "./graphs/draw.ts";
-import { foldGraph } from "./graphs/fold_tables.ts";
 import { promptGraph } from "./graphs/prompt.ts";
 import { promptOutputs, sourceFeeds, sourcePromptGraph } from "./graphs/source_prompt.ts";
-import { latentShape } from "./graphs/vq_blocks.ts";
 import { vqDecodeGraph } from "./graphs/vq_decode.ts";
 import { vqEncodeGraph } from "./graphs/vq_encode.ts";
-import { foldedRows, type FoldedTables } from "./graphs/vq_tokens.ts";
+import { foldedRows } from "./graphs/vq_tokens.ts";
 import type { Part } from "./layout.ts";
 import { Lazy } from "./lazy.ts";
 import { hostFloats } from "./outputs.ts";
-import { fromPlanes, toPlanes } from "./pixels.ts";
+import { decodePicture, encodePicture } from "./picture_codec.ts";
 import { type Feeds, OpenPrompt, positionRows, PromptGroups, textPlaces } from "./prompt_cache.ts";
 import { GroupedLogits, residentCorners } from "./resident_draw.ts";
 import { groupRows, type RowGroup } from "./row_groups.ts";
 import { checkLength } from "./sequence_length.ts";
-import { createTokenizer } from "./tokenizer.ts";
 import type {
   Model,
   Picture,
@@ -45,18 +38,6 @@ import type {
 } from "./types.ts";
 import { createUnderstanding } from "./understanding.ts";
 import type { TensorSource } from "./weights.ts";
-
-export interface OpenModelOptions {
-  /** Path of a model folder in the published layout, or of one that `deno task convert` made. */
-  readonly folder: string;
-  /** Stays open when the model is closed. */
-  readonly engine: Engine;
-  /** Parts that must be complete. @default {["language", "generation", "vq"]} */
-  readonly parts?: readonly Part[];
-}
-
-/** What drawing is made of. */
-export const DRAWING: readonly Part[] = ["language", "generation", "vq"];
 
 /** What a model is made of, wherever it comes from. */
 export interface ModelSource {
@@ -72,50 +53,6 @@ export interface ModelSource {
   readonly dispose?: () => Promise<void>;
 }
 
-/**
- * ```ts
- * const model = await openModel({ folder: "models/scenes", engine });
- * ```
- *
- * @throws {UnmaskError} what `openFolder`, `openStoredFolder` and `createTokenizer` throw
- */
-export async function openModel(options: OpenModelOptions): Promise<Model> {
-  const { folder, engine, parts } = options;
-  const opened = await isStoredFolder(folder)
-    ? await openStored(folder, parts)
-    : await openFolder(folder, parts).then(({ config, weights, close }) => ({ config, weights, close }));
-  try {
-    const { close, ...rest } = opened;
-    const tokenizer = await openTokenizer(folder);
-    return await createModel({ ...rest, tokenizer, engine, dispose: close, ...(parts === undefined ? {} : { parts }) });
-  } catch (error) {
-    await opened.close();
-    throw error;
-  }
-}
-
-async function openStored(folder: string, parts: readonly Part[] = DRAWING) {
-  const need = [
-    ...parts.includes("generation") ? ["draw"] as const : [],
-    ...parts.includes("head") || parts.includes("vision") ? ["understand"] as const : [],
-  ];
-  const { config, weights, graphs: stored, close } = await openStoredFolder(folder, { need });
-  return { config, weights, stored, close };
-}
-
-/** @throws {UnmaskError} `file_missing`, what `createTokenizer` throws */
-export async function openTokenizer(folder: string): Promise<Tokenizer> {
-  const json = await readFile(join(folder, "tokenizer.json"), "utf8").catch((cause: unknown) => {
-    throw new UnmaskError({
-      code: "file_missing",
-      message: "tokenizer.json is not in the model folder",
-      fix: "check that the model folder is complete",
-      cause,
-    });
-  });
-  return createTokenizer(json, await readFile(join(folder, "tokenizer_config.json"), "utf8").catch(() => "{}"));
-}
-
 /** Loads what drawing needs, if that is among the parts; the rest follows when it is first asked for. */
 export async function createModel(source: ModelSource): Promise<Model> {
   const network = new Network(source);
@@ -125,24 +62,6 @@ export async function createModel(source: ModelSource): Promise<Model> {
   } catch (error) {
     await network.release();
     throw error;
-  }
-}
-
-/** Runs the fold graph once. fp32 [foldedRows * 4, dModelGen], without `corners` [foldedRows, dModelGen]. */
-export async function foldTables(
-  config: ModelConfig,
-  weights: TensorSource,
-  engine: Engine,
-  corners = true,
-): Promise<FoldedTables> {
-  const session = await engine.load(await foldGraph(config, weights, corners));
-  try {
-    const count = foldedRows(config);
-    const data = await weights.readRows("model.gen_embedding.0.weight", 0, count);
-    const rows: HostTensor = { dtype: "float32", dims: [count, config.dModelGen], data };
-    return await hostFloats(await session.run({ rows }, ["tables"]), "tables");
-  } finally {
-    await session.release();
   }
 }
 
@@ -317,34 +236,11 @@ class Network implements Model {
   }
 
   async decode(ids: Uint16Array, width?: number): Promise<Picture> {
-    const grid = gridOf(ids.length, width);
-    const bad = ids.find((id) => id >= this.config.vqCodes);
-    if (bad !== undefined) throw new RangeError(`VQ id ${bad} is no code; the model has ${this.config.vqCodes}`);
-    const data = Int32Array.from(ids);
-    const feeds: Feeds = {
-      ids: { dtype: "int32", dims: [1, grid.height, grid.width], data },
-      ...latentShape(this.config.vq, grid.height, grid.width),
-    };
-    const session = await this.#decode.get();
-    const planes = await hostFloats(await session.run(feeds, ["picture"]), "picture");
-    return fromPlanes(planes, grid.width * this.config.vq.factor, grid.height * this.config.vq.factor);
+    return decodePicture(await this.#decode.get(), this.config, ids, width);
   }
 
   async encode(picture: Picture): Promise<Uint16Array> {
-    const { factor } = this.config.vq;
-    if (picture.width % factor !== 0 || picture.height % factor !== 0) {
-      throw new UnmaskError({
-        code: "picture_size",
-        message: `a picture of ${picture.width}x${picture.height} does not divide into ${factor}-pixel ids`,
-        fix: `resize it to multiples of ${factor}`,
-      });
-    }
-    const session = await this.#encode.get();
-    const shape = latentShape(this.config.vq, picture.height / factor, picture.width / factor);
-    const { ids } = await session.run({ picture: toPlanes(picture), ...shape }, ["ids"]);
-    if (ids === undefined) throw new RangeError("vq_encode gave no ids");
-    const host = "read" in ids ? await ids.read() : ids;
-    return Uint16Array.from(host.data as BigInt64Array, Number);
+    return encodePicture(await this.#encode.get(), this.config, picture);
   }
 
   async close(): Promise<void> {

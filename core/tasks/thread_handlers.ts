@@ -10,7 +10,7 @@ import type { Engine, EngineInfo, Provider } from "../engine/types.ts";
 import { abilitiesOf } from "../model/abilities.ts";
 import type { Part } from "../model/layout.ts";
 import { type Lexicon, parseLexicon } from "../model/lexicon.ts";
-import { openModel } from "../model/model.ts";
+import { openModel } from "../model/open_model.ts";
 import { optionalText, parseJson } from "../model/small_files.ts";
 import { meanCode } from "../model/mean_code.ts";
 import type { LoadedGraph, Model, Picture } from "../model/types.ts";

@@ -11,7 +11,7 @@ import { UnmaskError } from "../../errors.ts";
 import type { ModelConfig } from "../config.ts";
 import type { HeadRows } from "../graphs/text_head.ts";
 import { Lazy } from "../lazy.ts";
-import { foldTables } from "../model.ts";
+import { foldTables } from "../folded_tables.ts";
 import type { TensorSource } from "../weights.ts";
 import { formatted } from "./formats.ts";
 import { type FileEntry, HashedFile } from "./hashed_file.ts";

@@ -8,7 +8,7 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { openFolder } from "../folder.ts";
 import type { Part } from "../layout.ts";
-import { openTokenizer } from "../model.ts";
+import { openTokenizer } from "../open_model.ts";
 import type { ConvertSource } from "./convert.ts";
 import { hashFile } from "./hashed_file.ts";
 import { neededParts } from "./recipes.ts";

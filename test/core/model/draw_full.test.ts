@@ -2,7 +2,8 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Session } from "../../../core/engine/types.ts";
 import { drawGraph } from "../../../core/model/graphs/draw.ts";
-import { createModel, foldTables } from "../../../core/model/model.ts";
+import { foldTables } from "../../../core/model/folded_tables.ts";
+import { createModel } from "../../../core/model/model.ts";
 import type { Safetensors } from "../../../core/model/safetensors.ts";
 import type { Model, Tokenizer } from "../../../core/model/types.ts";
 import { cornerRows } from "../../../core/model/cells.ts";

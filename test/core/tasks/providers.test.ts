@@ -15,7 +15,7 @@ import { loadWorld, type World } from "../../../bench/scenes/world.ts";
 import { findAdapter } from "../../../core/engine/adapter.ts";
 import { openEngine } from "../../../core/engine/choose.ts";
 import type { Engine, Provider } from "../../../core/engine/types.ts";
-import { openModel } from "../../../core/model/model.ts";
+import { openModel } from "../../../core/model/open_model.ts";
 import type { Model } from "../../../core/model/types.ts";
 import { createDraw } from "../../../core/tasks/draw.ts";
 import { describeWebGpu } from "../engine/adapter.ts";

@@ -10,7 +10,7 @@ import { convert } from "../../../core/model/convert/convert.ts";
 import { formatted } from "../../../core/model/convert/formats.ts";
 import { drawGraph } from "../../../core/model/graphs/draw.ts";
 import { foldedRows } from "../../../core/model/graphs/vq_tokens.ts";
-import { openModel } from "../../../core/model/model.ts";
+import { openModel } from "../../../core/model/open_model.ts";
 import { createDraw } from "../../../core/tasks/draw.ts";
 import { GraphBuilder, type Value } from "../../../kernels/onnx/graph.ts";
 import { describeWebGpu } from "../engine/adapter.ts";
