@@ -15,8 +15,8 @@ export interface Outcome {
 }
 
 export interface Share {
-  /** Mean of the kinds that occur. */
-  readonly score: number;
+  /** Mean of the kinds that occur; null where none does. */
+  readonly score: number | null;
   readonly interval: Interval;
   readonly kinds: Readonly<Record<string, number>>;
   readonly n: number;
@@ -35,7 +35,7 @@ export function shareOf(outcomes: readonly Outcome[], kinds: readonly string[]):
   });
   const values = outcomes.map(({ kind, group, right }) => ({ tag: kind, prompt: group, value: right ? 1 : 0 }));
   return {
-    score: shares.reduce((sum, [, share]) => sum + share, 0) / Math.max(1, shares.length),
+    score: shares.length === 0 ? null : shares.reduce((sum, [, share]) => sum + share, 0) / shares.length,
     interval: meanInterval(values, kinds) ?? [0, 1],
     kinds: Object.fromEntries(shares),
     n: outcomes.length,
@@ -62,7 +62,7 @@ export function gainOf(
     value: Number(other[i]?.right) - Number(right),
   }));
   return {
-    gain: shareOf(other, kinds).score - shareOf(base, kinds).score,
+    gain: (shareOf(other, kinds).score ?? 0) - (shareOf(base, kinds).score ?? 0),
     gain_interval: meanInterval(values, kinds) ?? [-1, 1],
   };
 }

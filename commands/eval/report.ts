@@ -9,13 +9,13 @@ import type { Output } from "../lib/command.ts";
 const WIDTH = 14;
 
 /** Of a kind that may not have come up. */
-export function share(value: number | undefined): string {
-  return value === undefined ? "-" : value.toFixed(3);
+export function share(value: number | null | undefined): string {
+  return value === undefined || value === null ? "-" : value.toFixed(3);
 }
 
 /** ` .93 (.91 to .95)` */
 function cell({ score, interval: [low, high] }: Share): string {
-  return `${score.toFixed(3)} (${low.toFixed(3)} to ${high.toFixed(3)})`;
+  return `${share(score)} (${low.toFixed(3)} to ${high.toFixed(3)})`;
 }
 
 export function printShares({ stderr }: Output, title: string, shares: Shares): void {

@@ -20,7 +20,7 @@ describe("shares", () => {
   });
 
   it("of nothing are unknown", () => {
-    expect(sharesOf([], KINDS)).toMatchObject({ score: 0, interval: [0, 1], kinds: {}, n: 0 });
+    expect(sharesOf([], KINDS)).toMatchObject({ score: null, interval: [0, 1], kinds: {}, n: 0 });
   });
 
   it("of groups are less sure than their number says", () => {
