@@ -22,10 +22,10 @@ export type Format = (typeof FORMATS)[number];
 export const FULL_SHAPE: LayerShape = { rows: 2, cells: 1024, tokens: 120, chosen: 150, picks: 160 };
 
 /**
- * Compiles what FULL_SHAPE needs in a moment: the runtime's kernels take sizes as parameters, but those of few rows are
- * others, so no size is below 32.
+ * Compiles what FULL_SHAPE needs in a moment, with as many rows: the runtime's kernels take sizes as parameters, but those
+ * of few rows are others, so no size is below 32.
  */
-const WARM_SHAPE: LayerShape = { rows: 2, cells: 64, tokens: 40, chosen: 40, picks: 44 };
+const WARM_SHAPE: Omit<LayerShape, "rows"> = { cells: 48, tokens: 32, chosen: 36, picks: 44 };
 
 export interface LayerTime {
   readonly seconds: number;
@@ -55,6 +55,8 @@ export interface LayerOptions {
   readonly product?: GemmShape;
   /** Of a block, after a small one that compiles. */
   readonly repeats: number;
+  /** Of `product`. */
+  readonly peakRepeats: number;
   /** Bytes a second. */
   readonly memoryRate: number;
   /** Seconds that a wait for the GPU costs by itself. */
@@ -63,14 +65,14 @@ export interface LayerOptions {
 }
 
 export async function layerTimes(options: LayerOptions, format: Format): Promise<FormatTimes> {
-  const { engine, scale, shape, repeats, memoryRate, note } = options;
+  const { engine, scale, shape, peakRepeats, memoryRate, note } = options;
   // One block of each kind; the counts are those of the whole model.
   const config = syntheticConfig({ scale, layers: 4 });
   const counts = kindCounts(syntheticConfig({ scale: 1 }));
   const weights = formatted(syntheticWeights(config, 1), format === "int4" ? "int4" : "fp16");
   const middle = modelLayout(config).get("model.gen_predictor.0.weight")?.dims[0] ?? config.dModelGen;
   const { product = [shape.rows * shape.cells, config.dModelGen, config.mlpHiddenGen] } = options;
-  const rate = await gemmRate(engine, product, repeats, format === "float16" ? "float16" : undefined);
+  const rate = await gemmRate(engine, product, peakRepeats, format === "float16" ? "float16" : undefined);
   const kinds: Partial<Record<Kind, LayerTime>> = {};
   let [step, bytes] = [0, 0];
   for (const kind of KINDS) {
@@ -103,7 +105,7 @@ async function secondsOf(options: LayerOptions, config: ModelConfig, kind: Kind,
   const flag = await gpu.tensor({ dtype: "int32", dims: [4], data: new Int32Array(4) });
   const finished = async () => void (await gpu.run({ dispatches: [], read: { tensor: flag, words: 1 } }));
   try {
-    await runSeconds(await feedsOf(gpu, config, kind, WARM_SHAPE), session, finished);
+    await runSeconds(await feedsOf(gpu, config, kind, { ...WARM_SHAPE, rows: shape.rows }), session, finished);
     const fed = await feedsOf(gpu, config, kind, shape);
     await finished();
     return Math.max(await runSeconds(fed, session, finished, repeats) - wait, 1e-9);
