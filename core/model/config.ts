@@ -7,7 +7,7 @@
 import { z } from "zod";
 import { UnmaskError } from "../errors.ts";
 import { parseVqConfig, type VqConfig } from "./vq_config.ts";
-import { pinpointsSchema, type VisionConfig, visionConfig, visionSchema } from "./vision_config.ts";
+import { layersSchema, pinpointsSchema, type VisionConfig, visionConfig, visionSchema } from "./vision_config.ts";
 
 /** Sizes and switches of the network. Widths are in components, positions in tokens. */
 export interface ModelConfig {
@@ -55,7 +55,7 @@ const schema = z.object({
   d_model: size,
   d_model_gen: size,
   n_heads: size,
-  n_layers: size,
+  n_layers: layersSchema,
   mlp_hidden_size: size,
   mlp_hidden_size_gen: size,
   dual_tower_layers: z.int().nonnegative(),
@@ -170,7 +170,16 @@ export function parseConfig(json: unknown, vqJson: unknown, file = "config.json"
     );
   }
   const { vision_config: vision, image_grid_pinpoints: pinpoints } = c;
-  const side = vision?.image_size ?? visionSchema.parse({}).image_size;
+  const tower = vision ?? visionSchema.parse({});
+  if (tower.num_hidden_layers + 1 + c.mm_vision_select_layer < 1) {
+    throw invalid(
+      file,
+      `mm_vision_select_layer ${c.mm_vision_select_layer} leaves no layer of ${tower.num_hidden_layers}`,
+      "use -2, as published",
+      "mm_vision_select_layer",
+    );
+  }
+  const side = tower.image_size;
   if (pinpoints?.flat().some((pixels) => pixels % side !== 0)) {
     throw invalid(
       file,
@@ -204,7 +213,7 @@ export function parseConfig(json: unknown, vqJson: unknown, file = "config.json"
     vq,
     vision: c.vision_config !== undefined || c.mm_vision_tower
       ? visionConfig(
-        c.vision_config ?? visionSchema.parse({}),
+        tower,
         c.mm_vision_select_layer,
         c.image_grid_pinpoints,
       )

@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { UnmaskError } from "../errors.ts";
+import { layersSchema } from "./vision_config.ts";
 
 /** Sizes of the VQ tokenizer. */
 export interface VqConfig {
@@ -31,7 +32,7 @@ const schema = z.object({
   down_block_types: z.array(z.literal("DownEncoderBlock2D")),
   up_block_types: z.array(z.literal("UpDecoderBlock2D")),
   block_out_channels: z.array(size).min(1),
-  layers_per_block: size.default(1),
+  layers_per_block: layersSchema.default(1),
   act_fn: z.literal("silu").default("silu"),
   latent_channels: size.default(3),
   num_vq_embeddings: size.default(256),

@@ -117,6 +117,10 @@ describe("config", () => {
     [{ n_heads: 0 }, "config_invalid", "n_heads"],
     [{ d_model: 66 }, "config_invalid", "even head size"],
     [{ dual_tower_layers: 6 }, "config_invalid", "leaves no layer"],
+    // Not listed layer by layer until memory ends.
+    [{ n_layers: 1e9 }, "config_invalid", "config.json: n_layers: Too big"],
+    [{ vision_config: { num_hidden_layers: 1e9 } }, "config_invalid", "vision_config.num_hidden_layers: Too big"],
+    [{ mm_vision_select_layer: -5 }, "config_invalid", "mm_vision_select_layer -5 leaves no layer of 4"],
     [{ vq_codes: 4096 }, "config_invalid", "num_vq_embeddings 8192"],
     [{ native_resolution: 100 }, "config_invalid", "native_resolution 100"],
   ])("%o is refused", (keys, code, words) => {
@@ -129,6 +133,7 @@ describe("config", () => {
     [{ norm_num_groups: 3 }, "8 channels do not divide into 3 groups"],
     [{ block_out_channels: [8, 16] }, "names 2 blocks"],
     [{ down_block_types: ["AttnDownEncoderBlock2D"] }, "down_block_types"],
+    [{ layers_per_block: 1e9 }, "layers_per_block: Too big"],
   ])("vqvae %o is refused", (keys, words) => {
     const act = () => parseConfig(base(), { ...vq(), ...keys });
     expect(act).toThrow(expect.objectContaining({ code: "config_invalid", message: expect.stringContaining(words) }));
