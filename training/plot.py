@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Draws the logs of the training stages: training/plots/vq.png (losses of both halves) and training/plots/draw.png
-(losses by kind of position, scores of the judge), from what training/runs/ holds. Stages without a log are left out.
+(losses by kind of position, scores of the judge) and training/plots/bound.png (drawing after bind.py), from what
+training/runs/ holds. Stages without a log are left out.
 
     python3 training/plot.py
 """
@@ -79,6 +80,20 @@ def draw():
     finish(figure, "draw.png")
 
 
+def bound():
+    log = rows("bound", "log.jsonl")
+    if not log:
+        return
+    figure, (left, right) = plt.subplots(1, 2, figsize=(13, 4.5), layout="constrained")
+    left.set(title="drawing after bind.py: training loss", xlabel="pictures seen", ylabel="cross-entropy, nats")
+    losses(left, log, "samples", KINDS | {"bound": "a code against its other tint, over 90 % masked"})
+    right.set(title="names whose class and tint can be read as a pair", xlabel="pictures seen", ylabel="share", ylim=(0, 1.02))
+    losses(right, log, "samples", {"pairs_right": "seen in training", "pairs_held_out": "held-out class-colours"})
+    right.set_yscale("linear")
+    finish(figure, "bound.png")
+
+
 if __name__ == "__main__":
     vq()
     draw()
+    bound()
