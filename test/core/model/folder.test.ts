@@ -120,7 +120,11 @@ describe("config", () => {
     // Not listed layer by layer until memory ends.
     [{ n_layers: 1e9 }, "config_invalid", "config.json: n_layers: Too big"],
     [{ vision_config: { num_hidden_layers: 1e9 } }, "config_invalid", "vision_config.num_hidden_layers: Too big"],
-    [{ mm_vision_select_layer: -5 }, "config_invalid", "mm_vision_select_layer -5 leaves no layer of 4"],
+    [
+      { mm_vision_select_layer: -5, vision_config: { num_hidden_layers: 4 } },
+      "config_invalid",
+      "mm_vision_select_layer -5 leaves no layer of 4",
+    ],
     [{ vq_codes: 4096 }, "config_invalid", "num_vq_embeddings 8192"],
     [{ native_resolution: 100 }, "config_invalid", "native_resolution 100"],
   ])("%o is refused", (keys, code, words) => {
