@@ -245,6 +245,6 @@ function table(line: Line, before = ""): string {
   return Object.entries(line).map(([name, value]) => {
     if (typeof value === "object" && value !== null) return table(value as Line, `${before}${name}.`);
     const text = typeof value === "number" ? Number(value.toPrecision(4)).toString() : String(value);
-    return `${(before + name).padEnd(32)}${text}\n`;
+    return `${(before + name).padEnd(48)}${text}\n`;
   }).join("");
 }
