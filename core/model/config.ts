@@ -6,8 +6,9 @@
  */
 import { z } from "zod";
 import { UnmaskError } from "../errors.ts";
+import { layers, size } from "./config_sizes.ts";
 import { parseVqConfig, type VqConfig } from "./vq_config.ts";
-import { layersSchema, pinpointsSchema, type VisionConfig, visionConfig, visionSchema } from "./vision_config.ts";
+import { pinpointsSchema, type VisionConfig, visionConfig, visionSchema } from "./vision_config.ts";
 
 /** Sizes and switches of the network. Widths are in components, positions in tokens. */
 export interface ModelConfig {
@@ -49,13 +50,11 @@ export interface ModelConfig {
   readonly vision: VisionConfig | undefined;
 }
 
-const size = z.int().positive();
-
 const schema = z.object({
   d_model: size,
   d_model_gen: size,
   n_heads: size,
-  n_layers: layersSchema,
+  n_layers: layers,
   mlp_hidden_size: size,
   mlp_hidden_size_gen: size,
   dual_tower_layers: z.int().nonnegative(),

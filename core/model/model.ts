@@ -22,7 +22,6 @@ import { foldedRows } from "./graphs/vq_tokens.ts";
 import type { Part } from "./layout.ts";
 import { Lazy } from "./lazy.ts";
 import { hostFloats } from "./outputs.ts";
-import { decodePicture, encodePicture } from "./picture_codec.ts";
 import { type Feeds, OpenPrompt, positionRows, PromptGroups, textPlaces } from "./prompt_cache.ts";
 import { GroupedLogits, residentCorners } from "./resident_draw.ts";
 import { groupRows, type RowGroup } from "./row_groups.ts";
@@ -37,6 +36,7 @@ import type {
   Understanding,
 } from "./types.ts";
 import { createUnderstanding } from "./understanding.ts";
+import { vqDecode, vqEncode } from "./vq_codec.ts";
 import type { TensorSource } from "./weights.ts";
 
 /** What a model is made of, wherever it comes from. */
@@ -236,11 +236,11 @@ class Network implements Model {
   }
 
   async decode(ids: Uint16Array, width?: number): Promise<Picture> {
-    return decodePicture(await this.#decode.get(), this.config, ids, width);
+    return vqDecode(await this.#decode.get(), this.config, ids, width);
   }
 
   async encode(picture: Picture): Promise<Uint16Array> {
-    return encodePicture(await this.#encode.get(), this.config, picture);
+    return vqEncode(await this.#encode.get(), this.config, picture);
   }
 
   async close(): Promise<void> {

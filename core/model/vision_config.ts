@@ -5,6 +5,7 @@
  * @module
  */
 import { z } from "zod";
+import { layers, size } from "./config_sizes.ts";
 
 /** Sizes of the vision tower, its pooling and the projector's input. */
 export interface VisionConfig {
@@ -31,18 +32,13 @@ export function cellsAcross(config: VisionConfig): number {
   return Math.floor(patchesAcross(config) / 2);
 }
 
-const size = z.int().positive();
-
-/** Layers of a stack: every layer's tensors are listed before a file is looked at, so a hostile number must end here. */
-export const layersSchema = size.max(1000);
-
 /** The published tower, google/siglip-so400m-patch14-384, where `config.json` does not say otherwise. */
 export const visionSchema = z.object({
   image_size: size.default(384),
   patch_size: size.default(14),
   hidden_size: size.default(1152),
   intermediate_size: size.default(4304),
-  num_hidden_layers: layersSchema.default(27),
+  num_hidden_layers: layers.default(27),
   num_attention_heads: size.default(16),
   hidden_act: z.literal("gelu_pytorch_tanh").default("gelu_pytorch_tanh"),
   layer_norm_eps: z.number().positive().default(1e-6),

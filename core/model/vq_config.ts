@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import { UnmaskError } from "../errors.ts";
-import { layersSchema } from "./vision_config.ts";
+import { layers, size } from "./config_sizes.ts";
 
 /** Sizes of the VQ tokenizer. */
 export interface VqConfig {
@@ -23,8 +23,6 @@ export interface VqConfig {
   readonly factor: number;
 }
 
-const size = z.int().positive();
-
 /** Absent keys have the defaults of diffusers' class; every block type must be the plain one. */
 const schema = z.object({
   in_channels: z.literal(3).default(3),
@@ -32,7 +30,7 @@ const schema = z.object({
   down_block_types: z.array(z.literal("DownEncoderBlock2D")),
   up_block_types: z.array(z.literal("UpDecoderBlock2D")),
   block_out_channels: z.array(size).min(1),
-  layers_per_block: layersSchema.default(1),
+  layers_per_block: layers.default(1),
   act_fn: z.literal("silu").default("silu"),
   latent_channels: size.default(3),
   num_vq_embeddings: size.default(256),

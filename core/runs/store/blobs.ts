@@ -79,7 +79,7 @@ export interface StagedBlob {
  * not large; it replaces a blob of the same name.
  *
  * @param type a media type
- * @param known the head that it replaces, where the caller knows it; null: there is none
+ * @param known null: the caller knows that there is no such blob yet, which the head's commit checks
  * @throws `blob_too_large`; what {@linkcode Store} throws
  */
 export async function stageBlob(
@@ -87,7 +87,7 @@ export async function stageBlob(
   key: BlobKey,
   bytes: Uint8Array,
   type: string,
-  known?: Entry<BlobHead> | null,
+  known?: null,
 ): Promise<StagedBlob> {
   if (bytes.length > MOST_BYTES) {
     throw new UnmaskError({
@@ -99,7 +99,7 @@ export async function stageBlob(
   }
   const [sha256, before] = await Promise.all([
     hash(bytes),
-    known === undefined ? store.get<BlobHead>(headKey(key)) : known,
+    known === undefined ? store.get<BlobHead>(headKey(key)) : null,
   ]);
   const inline = bytes.length <= INLINE_BYTES;
   const parts = inline ? 0 : Math.ceil(bytes.length / PART_BYTES);

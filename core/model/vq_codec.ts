@@ -14,7 +14,7 @@ import type { Feeds } from "./prompt_cache.ts";
 import type { Picture } from "./types.ts";
 
 /** VQ ids [height * width] to the picture they stand for. @throws {RangeError} for ids that are no codes */
-export async function decodePicture(
+export async function vqDecode(
   session: Session,
   config: ModelConfig,
   ids: Uint16Array,
@@ -33,7 +33,7 @@ export async function decodePicture(
 }
 
 /** A picture to its VQ ids. @throws {UnmaskError} `picture_size` for one that ids do not divide */
-export async function encodePicture(session: Session, config: ModelConfig, picture: Picture): Promise<Uint16Array> {
+export async function vqEncode(session: Session, config: ModelConfig, picture: Picture): Promise<Uint16Array> {
   const { factor } = config.vq;
   if (picture.width % factor !== 0 || picture.height % factor !== 0) {
     throw new UnmaskError({
