@@ -48,9 +48,9 @@ class Binding(States):
         cls, tint = word(CLASS_WORDS, pairs.clamp(min=0) // TINTS), word(TINT_WORDS, pairs.clamp(min=0) % TINTS)
         used = F.silu(states @ b.ff_proj.weight.T) * (states @ b.up_proj.weight.T)
         units = (used.pow(2).mean(0) * b.ff_out.weight.pow(2).sum(0)).argsort()[:2 * WIDTH]
-        leaving = [self.und(batch, self.joint - 1)[1].flatten(0, 1) for batch in self.batches(0, 12)]
-        entering = torch.cat([self.und(batch, 1)[1].flatten(0, 1) for batch in self.batches(0, 12)])
-        spare = torch.cat([x / x.pow(2).mean().sqrt() for x in (entering, *leaving)])
+        streams = [self.und(batch) for batch in self.batches(0, 12)]
+        entering = torch.cat([stream[1].flatten(0, 1) for stream in streams])
+        spare = torch.cat([x / x.pow(2).mean().sqrt() for x in (entering, *(stream[-1].flatten(0, 1) for stream in streams))])
         out = least(spare, WIDTH)
         size = PRODUCT * entering.pow(2).mean().sqrt()
         gain = b.ff_proj.weight.norm(dim=1).mean() / tint.norm(dim=0).mean()
@@ -79,7 +79,7 @@ class Binding(States):
             rows, values = slice(number * self.head, (number + 1) * self.head), brought[:, number]
             basis, typical = least(values, len(part)), values.pow(2).mean().sqrt()
             for w in (last.v_proj.weight, last.v_proj_vision.weight):
-                w[rows] -= basis @ (basis.T @ w[rows])
+                silence(w[rows], basis)
             last.v_proj.weight[rows] += typical * basis @ code[:, part].T
             out = last.attn_out.weight[:g, rows]
             out += (size / typical * spare[:, part] - out @ basis) @ basis.T

@@ -149,8 +149,9 @@ class Network(nn.Module):
         """Right-padded prompt ids [P, T] -> per joint layer rotated (k, v) [P, heads, T, head], and the key bias."""
         return self.prompt_and_hidden(ids, lengths)[:2]
 
-    def prompt_and_hidden(self, ids, lengths):
-        """As `prompt`, with the und states [P, T, d_model] that enter the last two joint layers."""
+    def prompt_and_hidden(self, ids, lengths, before_mlps=None):
+        """As `prompt`, with the und states [P, T, d_model] that enter the last two joint layers. `before_mlps`: a list that
+        gets those before each MLP that is run."""
         c = self.c
         joint = c["dual_tower_layers"] + 1
         head = c["d_model"] // c["n_heads"]
@@ -172,6 +173,8 @@ class Network(nn.Module):
                 break
             a = attention(rotate(parts[2], cos, sin), k, parts[1], bias)
             x = x + a.transpose(1, 2).flatten(2) @ b.attn_out.weight.T
+            if before_mlps is not None:
+                before_mlps.append(x)
             h = rms(x, b.ff_norm.weight, c["rms_norm_eps"])
             gate, up = (h @ torch.cat([b.ff_proj.weight, b.up_proj.weight]).T).chunk(2, -1)
             x = x + (F.silu(gate) * up) @ b.ff_out.weight.T
@@ -181,8 +184,9 @@ class Network(nn.Module):
         """Gen tokens [P*group, cells, g] after prompts of `lengths` -> states [P*group, cells, g]."""
         return self.gen_and_middle(x, cache, bias, lengths, group)[0]
 
-    def gen_and_middle(self, x, cache, bias, lengths, group):
-        """As `gen`, with the states that leave the last joint layer as well."""
+    def gen_and_middle(self, x, cache, bias, lengths, group, layers=None):
+        """As `gen`, with the states that leave the last joint layer as well. `layers`: a list that gets of each layer what
+        its heads bring [P*group, heads, cells, head] and the states that leave it."""
         c = self.c
         n, cells, g = x.shape
         head = c["d_model"] // c["n_heads"]
@@ -212,4 +216,6 @@ class Network(nn.Module):
             x = x + (F.silu(gate) * up) @ b.ff_out_vision.weight.T
             if index == len(cache) - 1:
                 middle = x
+            if layers is not None:
+                layers.append((a, x))
         return x, middle
