@@ -8,10 +8,11 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { throughAll } from "../commands/eval/evaluation.ts";
+import { printScores, scoresOf } from "../commands/eval/scores.ts";
 import type { Command, CommandContext } from "../commands/lib/command.ts";
 import { COMMON_FLAGS, type FlagValues, parseFlags, usage } from "../commands/lib/flags.ts";
 import { MODEL_FLAGS, modelChoice, type OpenModel } from "../commands/lib/model.ts";
-import { Progress } from "../commands/lib/progress.ts";
 import { openEngine } from "../core/engine/choose.ts";
 import { UnmaskError } from "../core/errors.ts";
 import { convert } from "../core/model/convert/convert.ts";
@@ -43,9 +44,6 @@ interface Job {
   readonly seed: number;
   readonly metadata: Metadata;
 }
-
-/** Draws under way at once: the judge looks at one picture while the next is drawn. */
-const IN_FLIGHT = 2;
 
 /** The command over any inference; `bench.ts` gives it the real one. */
 export function convertBenchOver(open: OpenModel): Command {
@@ -82,7 +80,23 @@ export function convertBenchOver(open: OpenModel): Command {
         });
       }
       context.output.stderr(`${convertTable(fp32, sides)}\n`);
-      return { prompts: prompts.length, seeds, seed, fp32: { bytes: fp32 }, sides, limits: LIMITS };
+      const line = {
+        prompts: prompts.length,
+        seeds,
+        seed,
+        fp32: { bytes: fp32, scores: scoresOf(base) },
+        sides,
+        limits: LIMITS,
+      };
+      const missed = sides.filter(({ holds }) => !holds.size || !holds.score).map(({ dtype }) => dtype);
+      if (missed.length === 0) return line;
+      context.announce(line);
+      throw new UnmaskError({
+        code: "limits_missed",
+        message: `${missed.join(" and ")} cost more than they may`,
+        fix: "see the lines that say NO",
+        status: 500,
+      });
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
@@ -128,30 +142,24 @@ async function drawAll(
   open: OpenModel,
   choice: Parameters<OpenModel>[0],
   jobs: readonly Job[],
-  { world, flags: { steps }, name, context: { output, signal } }: Drawing,
+  { world, flags: { steps }, name, context }: Drawing,
 ): Promise<JudgedPicture[]> {
   const judge = createJudge(world);
   const inference = await open(choice);
-  const progress = new Progress(output, `drawing in ${name}`);
-  const results: (JudgedPicture | undefined)[] = jobs.map(() => undefined);
   try {
-    let next = 0, done = 0;
-    const lane = async () => {
-      for (let at = next++, job = jobs[at]; job !== undefined; at = next++, job = jobs[at]) {
-        const { metadata, prompt, seed } = job;
-        const input = parseDrawInput({ prompt: metadata.prompt, seed, ...(steps === undefined ? {} : { steps }) });
-        const { picture } = await inference.draw(input, { signal });
-        const verdict = judge.judge(picture, metadata);
-        results[at] = { prompt, seed, tag: metadata.tag, verdict, hash: hashPicture(picture) };
-        progress.update(++done, jobs.length);
-      }
-    };
-    await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
+    const drawn = await throughAll(context, `drawing in ${name}`, jobs, async ({ metadata, prompt, seed }) => {
+      const input = parseDrawInput({ prompt: metadata.prompt, seed, ...(steps === undefined ? {} : { steps }) });
+      const { picture } = await inference.draw(input, { signal: context.signal });
+      const verdict = judge.judge(picture, metadata);
+      return { prompt, seed, tag: metadata.tag, verdict, hash: hashPicture(picture) };
+    });
+    // Each side is told when it is done: three of them take the better part of an hour.
+    context.output.stderr(`${name}\n`);
+    printScores(context.output, scoresOf(drawn));
+    return drawn;
   } finally {
-    progress.end();
     await inference.close();
   }
-  return results.filter((result) => result !== undefined);
 }
 
 function refused(seeds: number): UnmaskError {

@@ -56,7 +56,7 @@ test("a picture's hash is of its pixels and its shape", () => {
   expect(hashPicture({ width: 4, height: 2, data: data.with(5, 8) })).not.toBe(hash);
 });
 
-test("the command converts, draws on three sides with the same seeds, and says what holds", async () => {
+test("the command converts, draws on three sides with the same seeds, says what holds, and fails for what does not", async () => {
   const world = await loadWorld();
   const asked = new Map<string, string[]>();
   const open = (choice: { modelFolder: string }): Promise<RemoteInference> => {
@@ -76,11 +76,13 @@ test("the command converts, draws on three sides with the same seeds, and says w
     });
   };
   const result = await collect(convertBenchOver(open), ["--n", "6", "--seeds", "2", "--seed", "3", "--json"]);
-  expect(result.code).toBe(0);
+  expect(result.code).toBe(1);
+  expect(result.stderr).toContain("int4 cost more than they may (limits_missed)");
   const line = JSON.parse(result.stdout);
   expect(line).toMatchObject({
     prompts: 6,
     seeds: 2,
+    fp32: { scores: { mean: 1, strict: 1, n: 12 } },
     sides: [
       { dtype: "fp16", pictures: 12, identical: 12, score: { difference: 0 }, holds: { size: true, score: true } },
       { dtype: "int4", pictures: 12, identical: 0, score: { difference: -1 }, holds: { size: true, score: false } },
