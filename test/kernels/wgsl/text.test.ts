@@ -101,6 +101,18 @@ describeWebGpu("picking tokens", () => {
     SLOW,
   );
 
+  test("NaN and infinities, by a coordinate's own logit as grounding has it", async () => {
+    const rows = [[1, nan, 3, 2], [nan, nan, nan, nan], [0, inf, 1, 1], [-inf, -inf, 4, -inf], [1, 1, 1, -inf]];
+    const plan = { ...plain, confidence: "logit", positions: Uint32Array.of(0, 1, 2, 3, 4), count: 5 } as const;
+    const picker = await GpuTextPicker.open(gpu, { vocabulary: 4, seed: SEED, picks: 5 });
+    const tensor = await upload(gpu, Float32Array.from(rows.flat()));
+    const found = await picker.pick({ tensor, offset: 0 }, plan);
+    // Infinity is the surest, what has no number the least.
+    expect(found).toEqual({ positions: Uint32Array.of(2, 3, 0, 4, 1), ids: Uint32Array.of(1, 2, 2, 0, 0) });
+    tensor.release();
+    picker.release();
+  }, SLOW);
+
   test("what does not fit a word is refused", async () => {
     const open = (picks: number, vocabulary: number) => GpuTextPicker.open(gpu, { vocabulary, seed: 1, picks });
     await expect(open(0, 8)).rejects.toThrow("do not fit");
