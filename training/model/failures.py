@@ -15,6 +15,7 @@ from model_vq import load_vq  # noqa: E402
 from sample import draw, judge  # noqa: E402
 from scenes import Thing  # noqa: E402
 from tasks import LANGUAGE, Tasks  # noqa: E402
+from verdicts import verdict  # noqa: E402
 from trainee import Trainee  # noqa: E402
 
 
@@ -56,7 +57,7 @@ def main() -> None:
         pictures = (pixels.clamp(0, 1) * 255).byte().permute(0, 2, 3, 1).contiguous().numpy()
         judged = judge(pictures, [include(draws.world, kind, caption, s.things) for kind, caption, s in asked])["results"]
         for (kind, caption, scene), picture, found in zip(asked, pictures, judged):
-            said = tasks.verdict(kind, caption, scene.things, [Thing(*t) for t in found["things"]])
+            said = verdict(tasks, kind, caption, scene.things, [Thing(*t) for t in found["things"]])
             if said == LANGUAGE["verdict"]["correct"] and not found["strict"]:
                 said = LANGUAGE["verdict"]["broken"]
             known.append((caption, said, picture))

@@ -15,6 +15,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from data import Draws  # noqa: E402
 from folder import load_weights, open_folder  # noqa: E402
+from questions import question  # noqa: E402
 from records import Records, encode  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 from scenes import KINDS  # noqa: E402
@@ -38,10 +39,10 @@ def understanding(network) -> dict:
     model = Understanding(network, Sight())
     model.sight.take(load_weights())
     rng = np.random.default_rng(12)
-    scene, _, question, answer = records.tasks.question(rng)
+    scene, _, asked, answer = question(records.tasks, rng)
     picture = torch.from_numpy(records.world.render(scene))
     tokens = model.sight(picture[None])
-    ids = encode(records.tokenizer, templates.chat(f"<image>\n {question}"))
+    ids = encode(records.tokenizer, templates.chat(f"<image>\n {asked}"))
     after = records.tokenizer.encode(answer, add_special_tokens=False).ids[:1]
     whole = torch.tensor([ids + after + [records.mask] * 15])
     found = torch.tensor([encode(records.tokenizer, templates.ground_list_text(["the dog", "the car"]))])

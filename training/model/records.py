@@ -9,8 +9,10 @@ from tokenizers import Tokenizer
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "training" / part) for part in ("world", "tokenizer")]
 from config import PINPOINTS, VISION  # noqa: E402
-from scenes import Scene, World  # noqa: E402
+from questions import question  # noqa: E402
+from scenes import World  # noqa: E402
 from tasks import Tasks  # noqa: E402
+from verdicts import judged  # noqa: E402
 import templates  # noqa: E402
 
 SHARES = {"answer": 0.40, "find": 0.17, "plan": 0.15, "judge": 0.28}
@@ -54,12 +56,12 @@ class Records:
             if self.failures and rng.random() < 0.5:
                 caption, answer, picture = self.failures[int(rng.integers(len(self.failures)))]
             else:
-                caption, scene, answer = self.tasks.judged(rng)
+                caption, scene, answer = judged(self.tasks, rng)
                 picture = self.world.render(scene)
             text = templates.chat("<image>" + templates.judge_request(caption))
         else:
-            scene, _, question, answer = self.tasks.question(rng)
-            text, picture = templates.chat(f"<image>\n {question}"), self.world.render(scene)
+            scene, _, asked, answer = question(self.tasks, rng)
+            text, picture = templates.chat(f"<image>\n {asked}"), self.world.render(scene)
         return encode(self.tokenizer, text), self.tokenizer.encode(answer, add_special_tokens=False).ids, picture
 
     def batch(self, step):
