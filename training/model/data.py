@@ -95,8 +95,9 @@ class Draws:
         name = lambda thing: " ".join([self.world.colors[thing.color - 1]] * (thing.color > 0) + [self.world.names[thing.cls]])
         return plan_text([(name(t), (t.x, t.y, t.x + t.size, t.y + t.size)) for t in scene.things], self.world.canvas)
 
-    def batch(self, step, prompts, group, background=0.1, objects=0.4, blank=0.15, planned=0.2):
-        """The batch of a step, a function of (seed, step) alone, so that a resumed run sees the same data.
+    def batch(self, step, prompts, group, background=0.1, objects=0.4, blank=0.15, planned=0.2, dropped=0.1):
+        """The batch of a step, a function of (seed, step) alone, so that a resumed run sees the same data. `dropped`: share of
+        the prompts that are dropped, as guidance drops them.
 
         Returns the thing in each cell (0 = none, else class and tint) and its rival [P*group, 64], prompt ids [P, T] and lengths [P], masked ids [P*group, 16, 16], and for the scored positions: cell and
         corner indices, target ids, their rivals and weights."""
@@ -120,7 +121,7 @@ class Draws:
                 plan = self.plan(scenes[0])
             plain = draw_prompt_ids(self.tokenizer, caption, micro)
             ids = draw_prompt_ids(self.tokenizer, caption, micro, plan) if plan else plain
-            if rng.random() < 0.1:
+            if rng.random() < dropped:
                 rows.append(unconditional_ids(self.tokenizer, ids, plan != ""))
             else:
                 rows.append(ids)

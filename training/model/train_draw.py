@@ -56,6 +56,7 @@ def main() -> None:
     parser.add_argument("--adam", type=float, default=4e-3, help="Adam, for tables and norms")
     parser.add_argument("--decay", type=float, default=0.5, help="share of the time over which the rates fall")
     parser.add_argument("--blank", type=float, default=0.15, help="share of pictures that are masked whole")
+    parser.add_argument("--dropped", type=float, default=0.1, help="share of prompts that are dropped, as guidance drops them")
     parser.add_argument("--shares", type=float, nargs=6, help="of the kinds, in the order of scenes.KINDS (default: data.py's)")
     parser.add_argument("--average", type=float, default=0.995)
     parser.add_argument("--threads", type=int, default=1)
@@ -78,7 +79,7 @@ def main() -> None:
     draws = Draws(options.seed)
     if options.shares:
         draws.shares = np.array(options.shares)
-    fetch = lambda number: {k: v.to(device) for k, v in draws.batch(number, options.prompts, options.group, blank=options.blank).items()}
+    fetch = lambda number: {k: v.to(device) for k, v in draws.batch(number, options.prompts, options.group, blank=options.blank, dropped=options.dropped).items()}
     codebook = torch.from_numpy(draws.table.codebook).to(device)
     model = Trainee(codebook, options.bf16)
     if options.compile:
