@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Writes test/fixtures/scenes_judged.json: 1,000 scenes with their prompts, the judgement that is due, and the hash of
-Python's pixels. The TypeScript twin must render the same bytes, and its judge must say the same.
+Python's pixels. The TypeScript twin must render the same bytes, and its judge must say the same. And edits.json: edits as
+training draws them, which the TypeScript side must read as it reads its own.
 
 Half of them are true to their prompt and half miss it by one thing; half use held-out combinations. Objects whose colour
 is not named are tinted now and then: they may have any colour.
@@ -10,9 +11,11 @@ import hashlib
 import json
 
 import numpy as np
+from edits import KINDS as EDIT_KINDS, Edits
 from scenes import KINDS, ROOT, Scene, Thing, World, relations
+from tasks import Tasks
 
-OUT = ROOT / "test/fixtures/scenes_judged.json"
+OUT, EDITS = ROOT / "test/fixtures/scenes_judged.json", ROOT / "test/fixtures/edits.json"
 
 
 class HeldOutWorld(World):
@@ -76,7 +79,18 @@ def spoil(world, rng, kind, prompt, make, scene):
     return Scene(scene.ground, tuple(things))
 
 
+def write_edits(each=12) -> None:
+    rng, edits = np.random.default_rng(21), Edits(Tasks(World()))
+    numbers = lambda scene: [scene.ground, [dataclasses.astuple(t) for t in scene.things]]
+    drawn = [edits.draw(rng, kind) for kind in EDIT_KINDS for _ in range(each)]
+    lines = ",\n".join(json.dumps([e.kind, e.instruction, numbers(e.source), numbers(e.target)], separators=(",", ":"))
+                       for e in drawn)
+    EDITS.write_text(f"[\n{lines}\n]\n")
+    print(len(drawn), "edits,", EDITS.stat().st_size, "bytes")
+
+
 def main() -> None:
+    write_edits()
     rng, seen, held = np.random.default_rng(20), World(), HeldOutWorld()
     records = []
     for i in range(1000):

@@ -22,9 +22,12 @@ class Tasks:
         return self.world.data["classes"][cls]["plural"]
 
     def place(self, thing) -> str:
-        """In thirds of the canvas; on a border counts as the middle."""
-        third = lambda a: 0 if 3 * a < self.world.canvas else 2 if 3 * a > 2 * self.world.canvas else 1
-        return PLACES[3 * third(thing.y + thing.size / 2) + third(thing.x + thing.size / 2)]
+        """In thirds of the canvas."""
+        return PLACES[3 * self.third(thing.y + thing.size / 2) + self.third(thing.x + thing.size / 2)]
+
+    def third(self, at) -> int:
+        """0, 1, 2: of the canvas; on a border it is the middle one."""
+        return 0 if 3 * at < self.world.canvas else 2 if 3 * at > 2 * self.world.canvas else 1
 
     def describe(self, things) -> str:
         groups = {}
@@ -42,6 +45,13 @@ class Tasks:
     def goes_with(self, cls: int, others) -> bool:
         return all(tuple(sorted((cls, other))) not in self.world.held_pairs for other in others)
 
+    def check_seen(self, *scenes) -> None:
+        """Raises if the scenes, taken as one, hold a combination that training must never show."""
+        things = [thing for scene in scenes for thing in scene.things]
+        classes = [thing.cls for thing in things]
+        if not all(self.goes_with(cls, classes) for cls in classes) or any((t.cls, t.color) in self.world.held_colors for t in things):
+            raise ValueError(f"a held-out combination in {scenes}")
+
     def other_class(self, rng, others) -> int:
         """Not among `others`, and no held-out pair with any of them."""
         while True:
@@ -57,14 +67,25 @@ class Tasks:
             while len(kinds) < count:
                 used = [cls for cls, _ in kinds]
                 cls = used[int(rng.integers(len(used)))] if used and rng.random() < 0.3 else self.other_class(rng, used)
-                color = 0 if rng.random() < 0.35 else self.world.pick_color(rng, cls)
+                color = self.color(rng, cls)
                 if (cls, color) not in kinds or rng.random() < 0.3:
                     kinds.append((cls, color))
-            sizes = [int(rng.choice(self.world.sizes, p=[0.75, 0.25] if count > 2 else [0.5, 0.5])) for _ in kinds]
-            corners = self.world.place(rng, sizes)
-            if corners is not None:
-                things = tuple(Thing(c, k, s, x, y) for (c, k), s, (x, y) in zip(kinds, sizes, corners))
-                return Scene(int(rng.integers(len(self.world.grounds))), things)
+            scene = self.placed(rng, kinds)
+            if scene is not None:
+                return scene
+
+    def color(self, rng, cls: int) -> int:
+        """In 35 of 100 the icon's own colours, else a tint that is not held out."""
+        return 0 if rng.random() < 0.35 else self.world.pick_color(rng, cls)
+
+    def placed(self, rng, kinds):
+        """A scene of (class, colour) pairs on free places, or None when the draw did not fit."""
+        sizes = [int(rng.choice(self.world.sizes, p=[0.75, 0.25] if len(kinds) > 2 else [0.5, 0.5])) for _ in kinds]
+        corners = self.world.place(rng, sizes)
+        if corners is None:
+            return None
+        things = tuple(Thing(c, k, s, x, y) for (c, k), s, (x, y) in zip(kinds, sizes, corners))
+        return Scene(int(rng.integers(len(self.world.grounds))), things)
 
     def prompted(self, rng):
         """-> (kind, caption, scene that shows it)."""
