@@ -16,7 +16,7 @@ import torch  # noqa: E402
 from data import Draws  # noqa: E402
 from folder import load_weights, open_folder  # noqa: E402
 from questions import question  # noqa: E402
-from records import Records, encode  # noqa: E402
+from records import IMAGE_TOKENS, Records  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 from scenes import KINDS  # noqa: E402
 import templates  # noqa: E402
@@ -42,10 +42,10 @@ def understanding(network) -> dict:
     scene, _, asked, answer = question(records.tasks, rng)
     picture = torch.from_numpy(records.world.render(scene))
     tokens = model.sight(picture[None])
-    ids = encode(records.tokenizer, templates.chat(f"<image>\n {asked}"))
+    ids = templates.encode(records.tokenizer, templates.chat(f"<image>\n {asked}"), IMAGE_TOKENS)
     after = records.tokenizer.encode(answer, add_special_tokens=False).ids[:1]
     whole = torch.tensor([ids + after + [records.mask] * 15])
-    found = torch.tensor([encode(records.tokenizer, templates.ground_list_text(["the dog", "the car"]))])
+    found = torch.tensor([templates.encode(records.tokenizer, templates.ground_list_text(["the dog", "the car"]), IMAGE_TOKENS)])
     out = {"sight/picture": picture, "sight/tokens": tokens[0].contiguous()}
     for name, row, prompt in (("answer", whole, len(ids)), ("find", found, found.shape[1])):
         bias = attention_bias(torch.tensor([prompt]), torch.tensor([row.shape[1]]), row.shape[1])

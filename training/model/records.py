@@ -23,17 +23,6 @@ assert PINPOINTS == [[VISION["image_size"]] * 2]
 NOWHERE = "<LOC_0>" * 4
 
 
-def encode(tokenizer, text: str, image_tokens: int = IMAGE_TOKENS) -> list:
-    """Ids with -1 at picture tokens. The published quirk: behind a picture the first token is lost, if the text starts
-    with the token that begins every text (facts 3.2)."""
-    pieces = [tokenizer.encode(piece, add_special_tokens=False).ids for piece in text.split("<image>")]
-    lost = int(text.startswith("<|startoftext|>"))
-    out = pieces[0]
-    for piece in pieces[1:]:
-        out = out + [-1] * image_tokens + piece[lost:]
-    return out
-
-
 class Records:
     def __init__(self, seed=0, failures=None):
         """`failures`: (caption, verdict, uint8 picture) of the model's own drawings, mixed into the judge's batches."""
@@ -62,7 +51,7 @@ class Records:
         else:
             scene, _, asked, answer = question(self.tasks, rng)
             text, picture = templates.chat(f"<image>\n {asked}"), self.world.render(scene)
-        return encode(self.tokenizer, text), self.tokenizer.encode(answer, add_special_tokens=False).ids, picture
+        return templates.encode(self.tokenizer, text, IMAGE_TOKENS), self.tokenizer.encode(answer, add_special_tokens=False).ids, picture
 
     def batch(self, step):
         """-> (task, {ids [B, T] with -1 at picture tokens, prompt and whole [B] lengths, asked [K] places in B * T, target
@@ -111,7 +100,7 @@ class Records:
             text = templates.ground_one_text(wanted[0][0])
         else:
             text = templates.ground_list_text([expression for expression, _ in wanted])
-        ids = np.array(encode(self.tokenizer, text))
+        ids = np.array(templates.encode(self.tokenizer, text, IMAGE_TOKENS))
         at = np.flatnonzero(ids == self.mask)
         boxes = "".join(templates.loc_text((t.x, t.y, t.x + t.size, t.y + t.size), self.world.canvas) if t else NOWHERE
                         for _, t in wanted)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes test/fixtures/tokenizer.json: texts and their ids by the Python library, and drawing prompts, so that the
-tests can hold the TypeScript side to them.
+"""Writes test/fixtures/tokenizer.json: texts and their ids by the Python library, and prompts of drawings and edits,
+so that the tests can hold the TypeScript side to them.
 
     python3 training/tokenizer/write_fixture.py
 """
@@ -32,11 +32,27 @@ def main() -> None:
         ids = templates.draw_prompt_ids(tokenizer, caption, micro, text)
         draws.append({"prompt": caption, "micro": micro, "plan": text,
                       "rows": [ids, templates.unconditional_ids(tokenizer, ids, plan=text != "")]})
+    refused = ["The dog is missing.", "The car should be red but it is blue."]
+    feedbacks = []
+    for micro, text, said in [(None, "", refused), ("", two, refused[:1])]:
+        caption = "a photo of a red car and a blue dog"
+        ids = templates.draw_prompt_ids(tokenizer, caption, micro, text, said, image_tokens=3)
+        feedbacks.append({"prompt": caption, "micro": micro, "plan": text, "feedback": said, "imageTokens": 3,
+                          "rows": [ids, templates.unconditional_ids(tokenizer, ids, plan=text != "")]})
+    moved = templates.edit_plan_text("adjusting", [("red car", (32, 64, 160, 192))], 256)
+    edits = []
+    for instruction, text in [("make the car red and remove the dog", ""), ("move the car to the left", moved)]:
+        full = templates.edit_prompt_ids(tokenizer, instruction, 5, 4, text)
+        edits.append({"instruction": instruction, "plan": text, "imageTokens": 5, "sourceTokens": 4, "full": full,
+                      "un": templates.unconditional_ids(tokenizer, full, plan=text != ""),
+                      "enc": [templates.edit_known_ids(tokenizer, full, mode) for mode in range(4)]})
     fixture = {"texts": [{"text": text, "ids": tokenizer.encode(text, add_special_tokens=False).ids} for text in texts], "draws": draws}
     lines = ",\n".join(json.dumps(item) for item in fixture["texts"])
     rows = ",\n".join(json.dumps(item) for item in draws)
-    (corpus.ROOT / "test/fixtures/tokenizer.json").write_text(f'{{"texts": [\n{lines}\n],\n"draws": [\n{rows}\n]}}\n')
-    print(f"{len(texts)} texts, {len(draws)} drawing prompts")
+    after, edited = (",\n".join(map(json.dumps, items)) for items in (feedbacks, edits))
+    (corpus.ROOT / "test/fixtures/tokenizer.json").write_text(
+        f'{{"texts": [\n{lines}\n],\n"draws": [\n{rows}\n],\n"feedbacks": [\n{after}\n],\n"edits": [\n{edited}\n]}}\n')
+    print(f"{len(texts)} texts, {len(draws) + len(feedbacks)} drawing prompts, {len(edits)} edits")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import {
   microString,
   planText,
 } from "../../../core/model/prompts.ts";
-import { boxToLoc, planToText } from "../../../core/model/boxes.ts";
+import { boxToLoc, editPlanToText, planToText } from "../../../core/model/boxes.ts";
 import { createTokenizer } from "../../../core/model/tokenizer.ts";
 import { expand, readSequences } from "../../parity/sequences.ts";
 import { standInTokenizer } from "../../../commands/parity/stand_in_tokenizer.ts";
@@ -139,9 +139,28 @@ describe("whole sequences of the published loops", () => {
 describe("drawing with scenes", () => {
   const folder = "../../../models/scenes/";
   const tokenizer = createTokenizer(read(`${folder}tokenizer.json`), read(`${folder}tokenizer_config.json`));
-  const fixture: { draws: { prompt: string; micro: string | null; plan: string; rows: number[][] }[] } = JSON.parse(
-    read("../../fixtures/tokenizer.json"),
-  );
+  interface DrawCase {
+    readonly prompt: string;
+    readonly micro: string | null;
+    readonly plan: string;
+    readonly rows: number[][];
+  }
+  interface EditCase {
+    readonly instruction: string;
+    readonly plan: string;
+    readonly imageTokens: number;
+    readonly sourceTokens: number;
+    readonly full: number[];
+    readonly enc: number[][];
+    readonly un: number[];
+  }
+  const fixture: {
+    draws: DrawCase[];
+    feedbacks: (DrawCase & { feedback: string[]; imageTokens: number })[];
+    edits: EditCase[];
+  } = JSON.parse(read("../../fixtures/tokenizer.json"));
+  /** Training's ids have -1 at picture tokens. */
+  const trained = (row: Int32Array) => Array.from(row, (id) => id === IMAGE_ID ? -1 : id);
 
   test("builds the rows that training builds", () => {
     expect(fixture.draws.length).toBe(6);
@@ -149,6 +168,31 @@ describe("drawing with scenes", () => {
       const built = drawPrompt({ prompt, plan, ...(micro === null ? {} : { micro }) }, tokenizer);
       expect(built.rows.map((row) => Array.from(row)), prompt).toEqual(rows);
     }
+  });
+
+  test("builds the rows that training builds after feedback", () => {
+    expect(fixture.feedbacks.length).toBe(2);
+    for (const { prompt, micro, plan, feedback, imageTokens, rows } of fixture.feedbacks) {
+      const refused = feedback.map((text) => ({ text, imageTokens }));
+      const built = drawPrompt({ prompt, plan, feedback: refused, ...(micro === null ? {} : { micro }) }, tokenizer);
+      expect(built.rows.map(trained), prompt).toEqual(rows);
+    }
+  });
+
+  test("builds the rows of edits that training builds, in every mode", () => {
+    expect(fixture.edits.length).toBe(2);
+    for (const { full, enc, un, ...request } of fixture.edits) {
+      for (const mode of [0, 1, 2, 3] as const) {
+        const rows = editPrompt({ ...request, mode }, tokenizer).rows.map(trained);
+        expect(rows, `${request.instruction}, mode ${mode}`).toEqual([full, enc[mode], un]);
+      }
+    }
+  });
+
+  test("a plan of an edit is training's plan, letter by letter", () => {
+    const box = boxToLoc({ x1: 32, y1: 64, x2: 160, y2: 192 }, { width: 256, height: 256 });
+    const plan = editPlanToText("adjusting", [{ phrase: "red car", boxes: [box] }]);
+    expect(fixture.edits.map((item) => item.plan)).toContain(plan);
   });
 
   test("a plan of boxes is training's plan, letter by letter", () => {
