@@ -184,9 +184,10 @@ class Network(nn.Module):
         """Gen tokens [P*group, cells, g] after prompts of `lengths` -> states [P*group, cells, g]."""
         return self.gen_and_middle(x, cache, bias, lengths, group)[0]
 
-    def gen_and_middle(self, x, cache, bias, lengths, group, layers=None):
+    def gen_and_middle(self, x, cache, bias, lengths, group, layers=None, split=()):
         """As `gen`, with the states that leave the last joint layer as well. `layers`: a list that gets of each layer what
-        its heads bring [P*group, heads, cells, head] and the states that leave it."""
+        its heads bring [P*group, heads, cells, head] and the states that leave it. `split`: (k, v, bias) of what prompts
+        show to each split layer (picture_prompt.py)."""
         c = self.c
         n, cells, g = x.shape
         head = c["d_model"] // c["n_heads"]
@@ -198,11 +199,11 @@ class Network(nn.Module):
             q, k, v = (self.split_heads(t) for t in (h @ w.T).chunk(3, -1))
             q, k = rotate(q, cos, sin), rotate(k, cos, sin)
             own = q @ k.transpose(-1, -2)
-            if index < len(cache):
-                pk, pv = cache[index]
+            if index < len(cache) or split:
+                pk, pv, hide = (*cache[index], bias) if index < len(cache) else split[index - len(cache)]
                 # All pictures of one prompt ask as one long row of queries, so its keys are never copied.
                 wide = q.unflatten(0, (-1, group)).transpose(1, 2).flatten(2, 3)
-                past = (wide @ pk.transpose(-1, -2) + bias)
+                past = (wide @ pk.transpose(-1, -2) + hide)
                 past = past.unflatten(2, (group, cells)).transpose(1, 2).flatten(0, 1)
                 p = torch.cat([past, own], -1).softmax(-1)
                 past, own = p.split([pk.shape[2], cells], -1)

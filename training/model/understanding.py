@@ -61,6 +61,19 @@ class Sight(nn.Module):
     def forward(self, pixels):
         """uint8 [B, side, side, 3] -> [B, tokens, width]: the base view, then the same view again as the one tile with a
         newline behind each row, as a picture of the native size is cut (facts 7)."""
+        x = self.cells(pixels)
+        n = self.across // 2
+        rows = x.unflatten(1, (n, n))
+        rows = torch.cat([rows, self.newline.expand(*rows.shape[:2], 1, -1).to(rows.dtype)], 2).flatten(1, 2)
+        return torch.cat([x, rows], 1)
+
+    def single(self, pixels):
+        """As `forward`, of a picture that is one of several in its prompt: the base view and a newline."""
+        x = self.cells(pixels)
+        return torch.cat([x, self.newline.expand(len(x), 1, -1).to(x.dtype)], 1)
+
+    def cells(self, pixels):
+        """uint8 [B, side, side, 3] -> [B, cells, width], row by row."""
         p, n = self.side, self.across
         x = (pixels.float() / 255 - 0.5) / 0.5
         x = x.unflatten(2, (n, p)).unflatten(1, (n, p)).permute(0, 1, 3, 5, 2, 4).flatten(1, 2).flatten(2)
@@ -68,10 +81,7 @@ class Sight(nn.Module):
         for layer in self.layers:
             x = layer(x)
         x = x.unflatten(1, (n // 2, 2, n // 2, 2)).permute(0, 1, 3, 5, 2, 4).flatten(1, 2).flatten(2)  # [cells, d * 4]
-        x = self.project[1](F.gelu(self.project[0](self.pool(x))))
-        rows = x.unflatten(1, (n // 2, n // 2))
-        rows = torch.cat([rows, self.newline.expand(*rows.shape[:2], 1, -1).to(rows.dtype)], 2).flatten(1, 2)
-        return torch.cat([x, rows], 1)
+        return self.project[1](F.gelu(self.project[0](self.pool(x))))
 
     def published(self):
         """fp32 tensors under the published names."""
@@ -109,6 +119,16 @@ class Sight(nn.Module):
                 value.copy_(weights[f"{tower}encoder.layers.{i}.{name}"])
 
 
+def embed(net, ids, features=None):
+    """ids [B, T] with -1 at picture tokens, `features` [pictures, tokens, d_model] for those in order -> [B, T, d_model]."""
+    words = F.embedding(ids.clamp(min=0), net.transformer.wte.weight)
+    if features is None:
+        return words
+    out = words.clone()
+    out[ids < 0] = features.flatten(0, 1).to(words.dtype)
+    return out
+
+
 class Understanding(nn.Module):
     """The text side of a network, over embeddings of words and pictures."""
 
@@ -118,12 +138,7 @@ class Understanding(nn.Module):
 
     def embed(self, ids, pixels):
         """ids [B, T] with -1 at picture tokens; pixels as `Sight.forward` takes them, or None."""
-        words = F.embedding(ids.clamp(min=0), self.net.transformer.wte.weight)
-        if pixels is None:
-            return words
-        out = words.clone()
-        out[ids < 0] = self.sight(pixels).flatten(0, 1).to(words.dtype)
-        return out
+        return embed(self.net, ids, None if pixels is None else self.sight(pixels))
 
     def states(self, x, bias, asked):
         """Embeddings [B, T, d], `attention_bias`, places [K] in B * T -> their states after the final norm [K, d]."""

@@ -58,7 +58,7 @@ export async function openFixture(): Promise<SceneFixture> {
 }
 
 /** The header's `__metadata__`, which the product has no use for. */
-async function readMetadata(file: string): Promise<Readonly<Record<string, string>>> {
+export async function readMetadata(file: string): Promise<Readonly<Record<string, string>>> {
   const bytes = await readFile(file);
   const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
   const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)));
