@@ -29,6 +29,37 @@ def held_out_things() -> torch.Tensor:
     return out
 
 
+def masked_and_scored(rng, target, background, objects, blank, marked=None):
+    """Masks for grids of codes [N, 16, 16], and which of the masked positions are scored: of grounds the share `background`
+    and of things, and of what is `marked` (bool [N, 16, 16]), the share `objects`. `blank`: share of grids masked whole.
+
+    -> ({masked [N, 16, 16] with -1 at masks; of the scored positions cell, corner, target, weight and mask ratio}, their
+    indices)."""
+    # Cosine policy: mask ratio cos(u pi / 2), at least one position; some pictures are masked whole, as every drawing
+    # begins, since what goes where is decided there.
+    ratio = np.cos(rng.random(len(target)) * np.pi / 2) * (1 - 1e-3) + 1e-3
+    ratio[rng.random(len(target)) < blank] = 1.0
+    noise = rng.random(target.shape)
+    masked = noise < np.maximum(ratio, noise.reshape(len(target), -1).min(1) + 1e-9)[:, None, None]
+    # The ground fills most of a picture: score a share of it (and a larger one of the objects), weighted back.
+    # Nearly all there is to learn is in pictures that are mostly masked: the others are scored more thinly.
+    ground = target < GROUND_CODES
+    if marked is not None:
+        ground &= ~marked
+    thin = np.where(ratio < 0.8, 0.4, 1.0)[:, None, None]
+    share = np.where(ground, background, objects) * thin
+    scored = masked & (rng.random(target.shape) < share)
+    n, y, x = np.nonzero(scored)
+    return {
+        "masked": torch.from_numpy(np.where(masked, -1, target)),
+        "cell": torch.from_numpy(n * 64 + (y // 2) * 8 + x // 2),
+        "corner": torch.from_numpy((y % 2) * 2 + x % 2),
+        "target": torch.from_numpy(target[n, y, x]),
+        "weight": torch.from_numpy(1 / share[n, y, x]).float(),
+        "ratio": torch.from_numpy(ratio[n]).float(),
+    }, (n, y, x)
+
+
 class Draws:
     def __init__(self, seed=0):
         self.seed = seed
@@ -139,31 +170,14 @@ class Draws:
         for i, row in enumerate(rows):
             ids[i, :len(row)] = row
         target = np.stack(grids).astype(np.int64)
-        # Cosine policy: mask ratio cos(u pi / 2), at least one position; some pictures are masked whole, as every drawing
-        # begins, since what goes where is decided there.
-        ratio = np.cos(rng.random(len(target)) * np.pi / 2) * (1 - 1e-3) + 1e-3
-        ratio[rng.random(len(target)) < blank] = 1.0
-        noise = rng.random(target.shape)
-        masked = noise < np.maximum(ratio, noise.reshape(len(target), -1).min(1) + 1e-9)[:, None, None]
-        # The ground fills most of a picture: score a share of it (and a larger one of the objects), weighted back.
-        # Nearly all there is to learn is in pictures that are mostly masked: the others are scored more thinly.
-        ground = target < 8
-        thin = np.where(ratio < 0.8, 0.4, 1.0)[:, None, None]
-        share = np.where(ground, background, objects) * thin
-        scored = masked & (rng.random(target.shape) < share)
-        n, y, x = np.nonzero(scored)
+        scored, (n, y, x) = masked_and_scored(rng, target, background, objects, blank)
         names = np.array(names).reshape(-1, 2)
         return {
             "name": torch.from_numpy(names[:, 0] * ids.shape[1] + names[:, 1]), "said": torch.tensor(said, dtype=torch.long),
             "pair": torch.tensor(pairs, dtype=torch.long),
             "prompt": torch.from_numpy(ids), "lengths": torch.from_numpy(lengths),
-            "masked": torch.from_numpy(np.where(masked, -1, target)),
-            "cell": torch.from_numpy(n * 64 + (y // 2) * 8 + x // 2),
-            "corner": torch.from_numpy((y % 2) * 2 + x % 2),
-            "target": torch.from_numpy(target[n, y, x]),
-            "weight": torch.from_numpy(1 / share[n, y, x]).float(),
+            **scored,
             "things": torch.from_numpy(np.stack(layouts)),
             "rival": torch.from_numpy(np.stack([codes for codes, _ in rivals])[n, y, x]),
             "rival_things": torch.from_numpy(np.stack([cells for _, cells in rivals])),
-            "ratio": torch.from_numpy(ratio[n]).float(),
         }

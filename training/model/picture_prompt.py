@@ -76,13 +76,13 @@ def picture_prompt(net, x, places, real, source=None):
     return cache, bias, split
 
 
-def sides(rows, source_token):
+def sides(rows, source_token, multiple=1):
     """Prompts (lists of ids, `source_token` at VQ tokens of a source) as the text side's ids [P, T], 0 at padding, with
     their places in the prompts and which of them are real, and the source's places [P, S] (zeros where it is not
-    shown) and in which prompts it is shown [P]. S is 0 without any."""
+    shown) and in which prompts it is shown [P]. S is 0 without any, T is a multiple of `multiple`."""
     source = [[at for at, token in enumerate(row) if token == source_token] for row in rows]
     text = [[at for at, token in enumerate(row) if token != source_token] for row in rows]
-    length, most = max(map(len, text)), max(map(len, source))
+    length, most = -(-max(map(len, text)) // multiple) * multiple, max(map(len, source))
     if any(len(at) not in (0, most) for at in source):
         raise ValueError("prompts with sources of different sizes")
     pad = lambda values, size: values + [0] * (size - len(values))

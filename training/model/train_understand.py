@@ -70,8 +70,7 @@ def main() -> None:
     model = Understanding(network, Sight())
     if "model.image_newline" in weights:
         model.sight.take(weights)
-    else:  # parts that were stored as zeros, because nothing had trained them
-        start_text(network)
+    start_text(network)  # parts that were stored as zeros, because nothing had trained them
     matrices, rest, parts = trained(model, fresh.to(device))
     muon = Muon(matrices, options.rate, bf16=options.bf16)
     adam = torch.optim.Adam(rest, lr=options.adam, betas=(0.9, 0.95), eps=1e-10)

@@ -183,6 +183,13 @@ def trained(model, fresh_rows):
         parts[id(b.attn_out.weight)] = (torch.arange(CONFIG["d_model"]) >= g)[:, None]
     rest += [net.transformer.wte.weight, net.transformer.ff_out.weight]
     parts[id(net.transformer.wte.weight)] = fresh_rows[:, None]
-    for name, p in model.sight.named_parameters():
+    seen = sight_parameters(model.sight)
+    return matrices + seen[0], rest + seen[1], parts
+
+
+def sight_parameters(sight):
+    """(hidden matrices for Muon, the rest for Adam)."""
+    matrices, rest = [], []
+    for name, p in sight.named_parameters():
         (matrices if p.ndim == 2 and name.startswith(("layers", "pool", "project")) else rest).append(p)
-    return matrices, rest, parts
+    return matrices, rest

@@ -42,7 +42,8 @@ class Edit:
     source: Scene
     instruction: str
     target: Scene
-    changed: tuple  # things that the edit is about, as the target has them, or as the source had those that are gone
+    before: tuple  # things that it changes or takes away
+    after: tuple  # and what they become, or what comes
 
     @property
     def verb(self) -> str:
@@ -64,7 +65,20 @@ class Edits:
                 draft, instruction = found
                 target = Scene(draft.ground, tuple(draft.present()))
                 self.tasks.check_seen(source, target)
-                return Edit(kind, source, instruction, target, tuple(s.thing for s in draft.slots if s.changed))
+                changed = [slot for slot in draft.slots if slot.changed]
+                before = tuple(t for t, slot in zip(source.things, draft.slots) if slot.changed)
+                return Edit(kind, source, instruction, target, before, tuple(s.thing for s in changed if not s.gone))
+
+    def boxes(self, edit):
+        """(label, xyxy) pairs that hold all that differs, for the edit's plan: what is new first, then the places that it
+        leaves."""
+        if edit.kind == "ground":
+            name = self.world.data["grounds"][edit.target.ground]["name"]
+            return [(f"{name} ground", (0, 0, self.world.canvas, self.world.canvas))]
+        boxes = {}
+        for thing in edit.after + edit.before:
+            boxes.setdefault((thing.x, thing.y, thing.x + thing.size, thing.y + thing.size), self.tasks.phrase(thing))
+        return [(label, xyxy) for xyxy, label in boxes.items()]
 
     def source(self, rng, kind):
         """Classes differ, so that a bare name means one thing."""

@@ -87,10 +87,14 @@ class Tasks:
         things = tuple(Thing(c, k, s, x, y) for (c, k), s, (x, y) in zip(kinds, sizes, corners))
         return Scene(int(rng.integers(len(self.world.grounds))), things)
 
+    def wanted(self, rng):
+        """-> (kind, caption, what makes a scene that shows it)."""
+        kind = KINDS[int(rng.integers(len(KINDS)))]
+        return kind, *self.world.prompt_and_maker(rng, kind)
+
     def prompted(self, rng):
         """-> (kind, caption, scene that shows it)."""
-        kind = KINDS[int(rng.integers(len(KINDS)))]
-        caption, make = self.world.prompt_and_maker(rng, kind)
+        kind, caption, make = self.wanted(rng)
         return kind, caption, make()
 
     def expressions(self, rng, scene, most=8):
