@@ -81,15 +81,19 @@ def draw():
 
 
 def bound():
-    log = rows("bound", "log.jsonl")
-    if not log:
+    first, second = rows("bound", "log.jsonl"), rows("mixed", "log.jsonl")
+    if not first:
         return
+    seen = first[-1]["samples"]
+    log = first + [row | {"samples": seen + row["samples"]} for row in second]
     figure, (left, right) = plt.subplots(1, 2, figsize=(13, 4.5), layout="constrained")
     left.set(title="drawing after bind.py: training loss", xlabel="pictures seen", ylabel="cross-entropy, nats")
     losses(left, log, "samples", KINDS | {"bound": "a code against its other tint, over 90 % masked"})
     right.set(title="names whose class and tint can be read as a pair", xlabel="pictures seen", ylabel="share", ylim=(0, 1.02))
     losses(right, log, "samples", {"pairs_right": "seen in training", "pairs_held_out": "held-out class-colours"})
     right.set_yscale("linear")
+    for axes in (left, right):  # where mix.py took a step back
+        axes.axvline(seen, color="black", linestyle=":")
     finish(figure, "bound.png")
 
 
