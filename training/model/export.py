@@ -62,7 +62,7 @@ def of_drawing(name: str) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--draw", type=pathlib.Path, help="a drawing checkpoint (default: what the folder holds)")
+    parser.add_argument("--draw", type=pathlib.Path, help="a checkpoint of train_draw.py or train_edit.py (default: what the folder holds)")
     parser.add_argument("--understand", type=pathlib.Path, help="an understanding checkpoint, trained on top of this drawing")
     parser.add_argument("--weights", default="average", choices=["average", "model"], help="which ones of --draw")
     parser.add_argument("--base", type=pathlib.Path, default=SCENES, help="the folder that is written anew")
@@ -75,6 +75,11 @@ def main() -> None:
         saved = torch.load(options.draw, weights_only=True)
         model.load_state_dict(saved[options.weights], strict=False)
         weights |= drawing(model)
+        seen = {k.removeprefix("sight."): v for k, v in saved[options.weights].items() if k.startswith("sight.")}
+        if seen:  # train_edit.py trains the tower too
+            sight = Sight()
+            sight.load_state_dict(seen)
+            weights |= sight.published()
     if options.understand:
         weights = understanding(weights, torch.load(options.understand, weights_only=True)["average"])
     options.out.mkdir(parents=True, exist_ok=True)

@@ -124,7 +124,7 @@ def main() -> None:
     draws = Draws()
     model = Trainee(torch.from_numpy(draws.table.codebook))
     saved = torch.load(options.checkpoint, weights_only=True)
-    model.load_state_dict(saved[options.weights])
+    model.load_state_dict({k: v for k, v in saved[options.weights].items() if not k.startswith("sight.")})  # train_edit.py's
     records = prompts(draws, options.per_kind)
     ids = draw(model, draws, [r["prompt"] for r in records], options.steps, options.w, options.temperature, options.order)
     vq = load_vq()

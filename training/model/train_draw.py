@@ -20,8 +20,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 import torch.multiprocessing as mp  # noqa: E402
 from data import Draws  # noqa: E402
-from muon import Muon  # noqa: E402
-from stage import add, means, save, set_rates, tell  # noqa: E402
+from stage import Stage, add, means, tell  # noqa: E402
 from tables import GROUND_CODES, SHAPES  # noqa: E402
 from trainee import Trainee, compile_gen, trained  # noqa: E402
 
@@ -47,27 +46,43 @@ def helper(model, buffer, count, lock, options):
             count.value += 1
 
 
-def main() -> None:
+def drawing_options(minutes, rate, out, init=None):
+    """What every stage that trains drawing can be told."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--minutes", type=float, default=100)
+    parser.add_argument("--minutes", type=float, default=minutes)
     parser.add_argument("--prompts", type=int, default=16)
     parser.add_argument("--group", type=int, default=5)
-    parser.add_argument("--rate", type=float, default=4e-3, help="Muon")
-    parser.add_argument("--adam", type=float, default=4e-3, help="Adam, for tables and norms")
+    parser.add_argument("--rate", type=float, default=rate, help="Muon")
+    parser.add_argument("--adam", type=float, default=rate, help="Adam, for tables and norms")
     parser.add_argument("--decay", type=float, default=0.5, help="share of the time over which the rates fall")
     parser.add_argument("--blank", type=float, default=0.15, help="share of pictures that are masked whole")
     parser.add_argument("--dropped", type=float, default=0.1, help="share of prompts that are dropped, as guidance drops them")
     parser.add_argument("--shares", type=float, nargs=6, help="of the kinds, in the order of scenes.KINDS (default: data.py's)")
     parser.add_argument("--average", type=float, default=0.995)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--init", type=pathlib.Path, default=init, help="start from the weights of this model folder, or of a checkpoint with its probes")
+    parser.add_argument("--bf16", action="store_true", help="matrix products in bf16 (CPUs with AMX, CUDA)")
+    parser.add_argument("--compile", action="store_true", help="compile the gen branch (1-2 minutes at the start)")
+    parser.add_argument("--out", type=pathlib.Path, default=HERE.parent / "runs" / out)
+    return parser
+
+
+def add_codes(sums, b, each, task=""):
+    """Cross-entropies of a batch's scored positions, by what they show and how much was masked."""
+    thing, tint = b["target"] >= GROUND_CODES, b["target"] >= GROUND_CODES + SHAPES
+    for name, which in (("own", thing & ~tint), ("tint", tint)):
+        for low, high in ((0.95, 1.01), (0.8, 0.95), (0.5, 0.8), (0.0, 0.5)):
+            pick = which & (b["ratio"] >= low) & (b["ratio"] < high)
+            add(sums, f"{task}{name}_{low}", each[pick].sum(), int(pick.sum()))
+    add(sums, f"{task}ground", each[~thing].sum(), int((~thing).sum()))
+
+
+def main() -> None:
+    parser = drawing_options(minutes=100, rate=4e-3, out="draw")
     parser.add_argument("--helpers", type=int, default=0)
     parser.add_argument("--helper-nice", type=int, default=5)
     parser.add_argument("--helper-core", type=int)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--init", type=pathlib.Path, help="start from the weights of this model folder, or of a checkpoint with its probes")
-    parser.add_argument("--bf16", action="store_true", help="matrix products in bf16 (CPUs with AMX, CUDA)")
-    parser.add_argument("--compile", action="store_true", help="compile the gen branch (1-2 minutes at the start)")
-    parser.add_argument("--out", type=pathlib.Path, default=HERE.parent / "runs/draw")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
@@ -84,28 +99,12 @@ def main() -> None:
     model = Trainee(codebook, options.bf16)
     if options.compile:
         compile_gen(model)
-    path = options.out / "checkpoint.pt"
-    matrices, rest = trained(model)
-    muon = Muon(matrices, options.rate, bf16=options.bf16)
-    adam = torch.optim.Adam(rest, lr=options.adam, betas=(0.9, 0.95), eps=1e-10)
-    step, batches, spent = 0, 0, 0.0
-    if path.exists():
-        saved = torch.load(path, weights_only=True, map_location=device)
-        model.load_state_dict(saved["model"])
-        average = saved["average"]
-        muon.load_state_dict(saved["muon"])
-        adam.load_state_dict(saved["adam"])
-        step, batches, spent = saved["step"], saved["batches"], saved["spent"]
-    else:
-        if options.init and options.init.is_file():
-            known, own = torch.load(options.init, weights_only=True, map_location=device)["average"], model.state_dict()
-            model.load_state_dict({k: v for k, v in known.items() if k in own and v.shape == own[k].shape}, strict=False)
-        elif options.init:
-            model.take(options.init)
-        else:
+    stage = Stage(model, trained(model), options)
+    if not stage.resume(device):
+        stage.start(options.init, device)
+        if not options.init:
             model.start_grounds(fetch(0), options.group)
-        average = {k: v.clone() for k, v in model.state_dict().items()}
-    parameters = matrices + rest
+    parameters = stage.parameters
     buffer = [torch.zeros_like(p) for p in parameters]
     count, lock, workers = mp.Value("i", 0, lock=False), mp.Lock(), []
     if options.helpers:
@@ -116,22 +115,10 @@ def main() -> None:
             worker = mp.Process(target=helper, args=(model, buffer, count, lock, options), daemon=True)
             worker.start()
             workers.append(worker)
-    rates = [(g, rate) for o, rate in ((muon, options.rate), (adam, options.adam)) for g in o.param_groups]
-    total, begin, saved_at = options.minutes * 60, time.time(), time.time()
-    log = open(options.out / "log.jsonl", "a")
+    stage.begin()
     sums = {}
-
-    def keep_all():
-        save(path, {"model": model.state_dict(), "average": average, "muon": muon.state_dict(), "adam": adam.state_dict(),
-                    "step": step, "batches": batches, "spent": spent + time.time() - begin})
-
-    while True:
-        seconds = spent + time.time() - begin
-        progress = seconds / total
-        if progress >= 1:
-            break
-        set_rates(rates, step, progress, options.decay)
-        b = fetch(step)
+    while stage.due():
+        b = fetch(stage.step)
         loss, each, parts = model.loss(b, options.group)
         grads = torch.autograd.grad(loss, parameters)
         merged = 1
@@ -142,36 +129,19 @@ def main() -> None:
                     own.add_(shared)
                     shared.zero_()
                 count.value = 0
-        norm = torch.sqrt(sum(g.pow(2).sum() for g in grads)) / merged
-        scale = min(1.0, 1.0 / float(norm)) / merged
-        for p, g in zip(parameters, grads):
-            p.grad = g.mul_(scale)
-        muon.step()
-        adam.step()
-        step += 1
-        batches += merged
-        keep = min(options.average, (1 + step) / (10 + step))
-        for k, v in model.state_dict().items():
-            average[k].lerp_(v, 1 - keep)
-        thing, tint = b["target"] >= GROUND_CODES, b["target"] >= GROUND_CODES + SHAPES
-        for name, which in (("own", thing & ~tint), ("tint", tint)):
-            for low, high in ((0.95, 1.01), (0.8, 0.95), (0.5, 0.8), (0.0, 0.5)):
-                pick = which & (b["ratio"] >= low) & (b["ratio"] < high)
-                add(sums, f"{name}_{low}", each[pick].sum(), int(pick.sum()))
-        add(sums, "ground", each[~thing].sum(), int((~thing).sum()))
+        norm = stage.update(grads, merged)
+        add_codes(sums, b, each)
         for name, value in (*parts.items(), ("norm", norm)):
             add(sums, name, value)
-        if step % 25 == 0:
-            row = {"step": step, "samples": batches * options.prompts * options.group, "seconds": round(seconds, 1),
-                   **means(sums, 3)}
+        if stage.step % 25 == 0:
+            row = {"step": stage.step, "samples": stage.batches * options.prompts * options.group,
+                   "seconds": round(stage.seconds(), 1), **means(sums, 3)}
             sums = {}
-            if step % 100 == 0:
+            if stage.step % 100 == 0:
                 row["pairs_held_out"] = round(model.pairs_right(draws), 3)
-            tell(log, row)
-        if time.time() - saved_at > 120:
-            keep_all()
-            saved_at = time.time()
-    keep_all()
+            tell(stage.log, row)
+        stage.keep(every=120)
+    stage.keep()
     for worker in workers:
         worker.terminate()
 
