@@ -31,10 +31,8 @@ export class OrtEngine implements Engine {
 
   /** @throws `graph_not_on_gpu`, `graph_refused`, `engine_closed` */
   async load(graph: Graph | GraphFile): Promise<Session> {
-    const raw = await exclusive(() => {
-      this.#checkOpen();
-      return this.#create(graph);
-    });
+    const raw = await this.#inTurn(graph);
+    // Nothing here may close over the graph: its weights would live as long as the session.
     const session: GuardedSession = new GuardedSession(graph.name, raw, this.#runtime, () => {
       this.#sessions.delete(session);
     });
@@ -47,6 +45,13 @@ export class OrtEngine implements Engine {
     this.#closed = true;
     await this.gpu?.close();
     await Promise.all([...this.#sessions].map((session) => session.release()));
+  }
+
+  #inTurn(graph: Graph | GraphFile): Promise<OrtSession> {
+    return exclusive(() => {
+      this.#checkOpen();
+      return this.#create(graph);
+    });
   }
 
   #checkOpen(): void {

@@ -6,6 +6,7 @@
  */
 import type { BuiltGraph } from "../../kernels/onnx/graph.ts";
 import type { Engine, Graph, GraphFile, Session } from "../engine/types.ts";
+import { giveUp } from "./give_up.ts";
 import type { LoadedGraph } from "./types.ts";
 
 /** A graph that was built before. */
@@ -37,6 +38,8 @@ export class Graphs {
     const graph: Graph | GraphFile = stored?.file ?? await build();
     if (graph.name !== name) throw new RangeError(`graph ${graph.name} was asked for as ${name}`);
     const session = await this.#engine.load(graph);
+    // The runtime has its own copy.
+    if ("model" in graph) giveUp(graph.model);
     const bytes = stored?.bytes ?? ("weightBytes" in graph ? Number(graph.weightBytes) : 0);
     const counted: Session = {
       name,
