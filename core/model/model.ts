@@ -12,14 +12,13 @@ import type { ModelConfig } from "./config.ts";
 import { allCorners, drawFeeds } from "./draw_feeds.ts";
 import { TextEmbedding } from "./embedding.ts";
 import { foldTables } from "./folded_tables.ts";
-import { giveUp } from "./give_up.ts";
 import { Graphs, type StoredGraphs } from "./graphs.ts";
 import { drawGraph } from "./graphs/draw.ts";
 import { promptGraph } from "./graphs/prompt.ts";
 import { promptOutputs, sourceFeeds, sourcePromptGraph } from "./graphs/source_prompt.ts";
 import { vqDecodeGraph } from "./graphs/vq_decode.ts";
 import { vqEncodeGraph } from "./graphs/vq_encode.ts";
-import { foldedRows, type FoldedTables } from "./graphs/vq_tokens.ts";
+import { foldedRows } from "./graphs/vq_tokens.ts";
 import type { Part } from "./layout.ts";
 import { Lazy } from "./lazy.ts";
 import { hostFloats } from "./outputs.ts";
@@ -87,12 +86,7 @@ class Network implements Model {
     const { config, weights, engine } = source;
     const attention = config.promptAttention;
     const graphs = new Graphs(engine, source.stored);
-    const withTables = async (build: (tables: FoldedTables) => Promise<BuiltGraph>) => {
-      const tables = await foldTables(config, weights, engine);
-      const graph = await build(tables);
-      giveUp(tables); // the graph has its own copy
-      return graph;
-    };
+    const tables = new Lazy(() => foldTables(config, weights, engine));
     const lazy = (name: string, build: () => Promise<BuiltGraph>) => new Lazy(() => graphs.load(name, build));
     this.config = config;
     this.tokenizer = source.tokenizer;
@@ -105,17 +99,14 @@ class Network implements Model {
     this.#prompt = lazy("prompt", () => promptGraph(config, weights));
     this.#draw = lazy(
       `draw_${attention}`,
-      () => withTables((tables) => drawGraph(config, weights, { attention, tables })),
+      async () => drawGraph(config, weights, { attention, tables: await tables.get() }),
     );
     this.#decode = lazy("vq_decode", () => vqDecodeGraph(config.vq, weights));
     this.#encode = lazy("vq_encode", () => vqEncodeGraph(config.vq, weights));
-    this.#sourcePrompt = lazy(
-      "source_prompt",
-      () => withTables((tables) => sourcePromptGraph(config, weights, tables)),
-    );
+    this.#sourcePrompt = lazy("source_prompt", async () => sourcePromptGraph(config, weights, await tables.get()));
     this.#sourceDraw = lazy(
       "draw_prefix_source",
-      () => withTables((tables) => drawGraph(config, weights, { attention: "prefix", tables, sourceCached: true })),
+      async () => drawGraph(config, weights, { attention: "prefix", tables: await tables.get(), sourceCached: true }),
     );
   }
 
