@@ -12,7 +12,7 @@ from edits import Edits  # noqa: E402
 from picture_prompt import sides  # noqa: E402
 from reads import Reads  # noqa: E402
 from records import IMAGE_TOKENS, LOOK  # noqa: E402
-from tasks import Tasks  # noqa: E402
+from tasks import LANGUAGE, Tasks  # noqa: E402
 from templates import (PICTURE, SOURCE, draw_prompt_ids, edit_known_ids, edit_plan_text, edit_prompt_ids,  # noqa: E402
                        micro_string, unconditional_ids)
 from verdicts import broken, verdict  # noqa: E402
@@ -78,7 +78,7 @@ class PictureDraws:
                 continue
             self.tasks.check_seen(shown)
             said = verdict(self.tasks, kind, caption, scene.things, shown.things)
-            if "is correct" not in said:
+            if said != LANGUAGE["verdict"]["correct"]:
                 return scene, shown, said
 
     def batch(self, task, step, prompts, group, background=0.1, objects=0.4, blank=0.15, planned=0.2, dropped=0.1, sourceless=0.2):

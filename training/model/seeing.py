@@ -53,11 +53,7 @@ class Seeing(Trainee):
         states, hidden = self.picture_states(b, group)
         states = states.bfloat16() if self.bf16 else states
         codes, each = FusedCrossEntropy.apply(states, self.head(), b["target"], b["weight"] / b["weight"].sum())
-        blank = (b["masked"] < 0).unflatten(1, (8, 2)).unflatten(3, (8, 2)).all(4).all(2).flatten(1)
-        things = [table() for table in self.layout]
-        layout = codes.new_zeros(())
-        if blank.any():  # few pictures may have no blank cell among them, and a mean of nothing is no number
-            layout = self.probes(things, [h[blank] for h in hidden], b["things"][blank], self.held_out)
+        layout = self.probed_layout(b, hidden)[2]
         return codes + layout, each, {"layout": layout.detach() / 2}
 
 

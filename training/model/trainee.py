@@ -117,10 +117,7 @@ class Trainee(nn.Module):
         bound = F.softplus(-(states[swapped].float() * rows).sum(-1)).sum() / (swapped.sum() + 1)
         states = states.bfloat16() if self.bf16 else states
         codes, each = FusedCrossEntropy.apply(states, head, b["target"], b["weight"] / b["weight"].sum())
-        blank = (b["masked"] < 0).unflatten(1, (8, 2)).unflatten(3, (8, 2)).all(4).all(2).flatten(1)
-        things = [table() for table in self.layout]
-        # Pairs that are held out are never the right ones: they must not be taught to be wrong.
-        layout = self.probes(things, [h[blank] for h in hidden], b["things"][blank], self.held_out)
+        things, blank, layout = self.probed_layout(b, hidden)
         two, probed = blank & (b["rival_things"] > 0), 0
         for h, w in zip(hidden, things):
             rows = w[b["things"][two]] - w[b["rival_things"][two]]
@@ -131,6 +128,15 @@ class Trainee(nn.Module):
         parts = {"layout": layout / 2, "said": said / 2, "pairs": pairs, "pairs_right": right, "bound": bound,
                  "bound_probes": probed / 2}
         return codes + layout + said + pairs + 3 * bound + probed, each, {k: v.detach() for k, v in parts.items()}
+
+    def probed_layout(self, b, hidden):
+        """-> (rows of things of each probe, blank cells [P*group, cells], loss of the probes over those)."""
+        blank = (b["masked"] < 0).unflatten(1, (8, 2)).unflatten(3, (8, 2)).all(4).all(2).flatten(1)
+        things = [table() for table in self.layout]
+        if not blank.any():  # few pictures may have none among them, and a mean of nothing is no number
+            return things, blank, hidden[0].new_zeros((), dtype=torch.float32)
+        # Pairs that are held out are never the right ones: they must not be taught to be wrong.
+        return things, blank, self.probes(things, [h[blank] for h in hidden], b["things"][blank], self.held_out)
 
     @staticmethod
     def normal(h):
