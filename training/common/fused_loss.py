@@ -12,7 +12,8 @@ class FusedCrossEntropy(torch.autograd.Function):
     def forward(ctx, states, head, targets, weights, rows=128):
         low = head.to(states.dtype)
         each = torch.empty(len(states))
-        grad_states, grad_head = torch.empty_like(states), torch.zeros(head.shape, dtype=torch.float32)
+        grad_states = torch.empty_like(states)
+        grad_head = torch.zeros(head.shape, dtype=torch.float32) if ctx.needs_input_grad[1] else None  # a fixed head needs none
         for at in range(0, len(states), rows):
             part = slice(at, at + rows)
             x, target = states[part], targets[part, None]
@@ -26,12 +27,13 @@ class FusedCrossEntropy(torch.autograd.Function):
             p.scatter_add_(1, target, -weights[part, None])
             g = p.to(states.dtype)
             grad_states[part] = g @ low
-            grad_head += (g.T @ x).float()
-        ctx.save_for_backward(grad_states, grad_head)
+            if grad_head is not None:
+                grad_head += (g.T @ x).float()
+        ctx.grads = grad_states, grad_head
         ctx.mark_non_differentiable(each)
         return (each * weights).sum(), each
 
     @staticmethod
     def backward(ctx, scale, _):
-        grad_states, grad_head = ctx.saved_tensors
-        return grad_states * scale.to(grad_states.dtype), grad_head * scale, None, None, None
+        grad_states, grad_head = ctx.grads
+        return grad_states * scale.to(grad_states.dtype), None if grad_head is None else grad_head * scale, None, None, None

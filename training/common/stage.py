@@ -6,17 +6,55 @@ import torch
 from muon import Muon
 
 
-class Stage:
-    """A model with its optimizers, an average of its weights, a clock and a checkpoint, from which it goes on exactly."""
+class Team:
+    """Parameters that are updated together: hidden matrices by Muon, the rest by Adam. A parameter may be in several teams;
+    each has its own moments of it."""
 
-    def __init__(self, model, parameters, options):
-        """`parameters`: (hidden matrices for Muon, the rest for Adam). `options`: out, minutes, rate, adam, decay, average,
-        bf16."""
-        self.model, self.options, self.path = model, options, options.out / "checkpoint.pt"
+    def __init__(self, parameters, rate, adam, bf16=False, until=1.0, parts=None):
+        """`parameters`: (hidden matrices, the rest). `until`: the share of the stage's time at whose end the rates are 0.
+        `parts`: {id of a parameter: what its gradient is multiplied by}."""
         matrices, rest = parameters
-        self.parameters = matrices + rest
-        self.muon = Muon(matrices, options.rate, bf16=options.bf16)
-        self.adam = torch.optim.Adam(rest, lr=options.adam, betas=(0.9, 0.95), eps=1e-10)
+        self.parameters, self.until, self.parts = matrices + rest, until, parts or {}
+        self.muon, self.adam = Muon(matrices, rate, bf16=bf16), torch.optim.Adam(rest, lr=adam, betas=(0.9, 0.95), eps=1e-10)
+        self.peaks = (self.muon, rate), (self.adam, adam)
+
+    def state_dict(self):
+        return {"muon": self.muon.state_dict(), "adam": self.adam.state_dict()}
+
+    def load_state_dict(self, state):
+        self.muon.load_state_dict(state["muon"])
+        self.adam.load_state_dict(state["adam"])
+
+    def set_rates(self, step, progress, decay):
+        """At `progress` (0-1) of the stage: a warm-up of 60 steps, then falling to a hundredth over the last share `decay` of
+        the team's time, and 0 behind it."""
+        progress = progress / self.until
+        share = min(1.0, (step + 1) / 60) * min(1.0, (1 - progress) / decay + 0.01) if progress < 1 else 0.0
+        for optimizer, peak in self.peaks:
+            for group in optimizer.param_groups:
+                group["lr"] = peak * share
+
+    def take(self, grads, merged):
+        """Gradients in the order of the parameters, or None -> the squared norm of their mean."""
+        self.grads = [g if g is None or id(p) not in self.parts else g.mul_(self.parts[id(p)]) for p, g in zip(self.parameters, grads)]
+        return sum(g.pow(2).sum() for g in self.grads if g is not None) / merged ** 2
+
+    def update(self, scale):
+        """A step. Parameters without a gradient stay, momentum and all."""
+        for p, g in zip(self.parameters, self.grads):
+            p.grad = None if g is None else g.mul_(scale)
+        self.muon.step()
+        self.adam.step()
+        for p in self.parameters:  # another team may have it too
+            p.grad = None
+
+
+class Stage:
+    """A model with its teams, an average of its weights, a clock and a checkpoint, from which it goes on exactly."""
+
+    def __init__(self, model, teams, options):
+        """`teams`: {name: Team}. `options`: out, minutes, decay, average."""
+        self.model, self.teams, self.options, self.path = model, teams, options, options.out / "checkpoint.pt"
         self.average, self.step, self.batches, self.spent = None, 0, 0, 0.0
 
     def resume(self, device) -> bool:
@@ -26,8 +64,8 @@ class Stage:
         saved = torch.load(self.path, weights_only=True, map_location=device)
         self.model.load_state_dict(saved["model"])
         self.average = saved["average"]
-        self.muon.load_state_dict(saved["muon"])
-        self.adam.load_state_dict(saved["adam"])
+        for name, team in self.teams.items():
+            team.load_state_dict(saved["teams"][name])
         self.step, self.batches, self.spent = saved["step"], saved["batches"], saved["spent"]
         return True
 
@@ -43,30 +81,27 @@ class Stage:
         """The clock runs from here on."""
         if self.average is None:
             self.average = {k: v.clone() for k, v in self.model.state_dict().items()}
-        # Only now: loading an optimizer's state replaces its groups.
-        peaks = (self.muon, self.options.rate), (self.adam, self.options.adam)
-        self.rates = [(group, peak) for optimizer, peak in peaks for group in optimizer.param_groups]
         self.begun = self.saved = time.time()
         self.log = open(self.options.out / "log.jsonl", "a")
 
     def seconds(self) -> float:
         return self.spent + time.time() - self.begun
 
+    def progress(self) -> float:
+        return self.seconds() / (self.options.minutes * 60)
+
     def due(self) -> bool:
         """Whether there is time left; sets the rates of the next step."""
-        progress = self.seconds() / (self.options.minutes * 60)
-        set_rates(self.rates, self.step, progress, self.options.decay)
+        progress = self.progress()
+        for team in self.teams.values():
+            team.set_rates(self.step, progress, self.options.decay)
         return progress < 1
 
     def update(self, grads, merged=1):
-        """A step along the sum of the gradients of `merged` batches, clipped at norm 1 -> the norm of their mean. None for
-        parameters that had no part in them: those stay, momentum and all."""
-        norm = torch.sqrt(sum(g.pow(2).sum() for g in grads if g is not None)) / merged
-        scale = min(1.0, 1.0 / float(norm)) / merged
-        for p, g in zip(self.parameters, grads):
-            p.grad = None if g is None else g.mul_(scale)
-        self.muon.step()
-        self.adam.step()
+        """{team: sums of the gradients of `merged` batches}: a step along them, clipped at norm 1 -> the norm of their mean."""
+        norm = float(sum(self.teams[name].take(each, merged) for name, each in grads.items())) ** 0.5
+        for name in grads:
+            self.teams[name].update(min(1.0, 1.0 / norm) / merged)
         self.step += 1
         self.batches += merged
         keep = min(self.options.average, (1 + self.step) / (10 + self.step))
@@ -77,16 +112,9 @@ class Stage:
     def keep(self, every=0) -> None:
         """Writes the checkpoint, if the last one is `every` seconds old."""
         if time.time() - self.saved >= every:
-            save(self.path, {"model": self.model.state_dict(), "average": self.average, "muon": self.muon.state_dict(),
-                             "adam": self.adam.state_dict(), "step": self.step, "batches": self.batches, "spent": self.seconds()})
+            save(self.path, {"model": self.model.state_dict(), "average": self.average,
+                             "teams": {name: team.state_dict() for name, team in self.teams.items()}, "step": self.step, "batches": self.batches, "spent": self.seconds()})
             self.saved = time.time()
-
-
-def set_rates(rates, step, progress, decay):
-    """(group, peak) pairs at `progress` (0-1): a warm-up of 60 steps, then falling to a hundredth over the last share
-    `decay`."""
-    for group, peak in rates:
-        group["lr"] = peak * min(1.0, (step + 1) / 60) * min(1.0, (1 - progress) / decay + 0.01)
 
 
 def save(path, state):

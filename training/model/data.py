@@ -22,11 +22,19 @@ SAID = 18
 
 
 def held_out_things() -> torch.Tensor:
-    """bool [1 + CLASSES * TINTS], by the numbers of `Draws.layout`: class-colours that no picture of training shows."""
+    """bool [1 + CLASSES * TINTS], by the numbers of `layout`: class-colours that no picture of training shows."""
     out = torch.zeros(1 + CLASSES * TINTS, dtype=torch.bool)
     for cls, color in World().held_colors:
         out[1 + TINTS * cls + color] = True
     return out
+
+
+def layout(scene):
+    """int64 [64]: 0, or 1 + TINTS * class + tint of the thing whose box holds the 32-px cell (one gen token)."""
+    out = np.zeros((8, 8), np.int64)
+    for thing in scene.things:
+        out[thing.y // 32: (thing.y + thing.size) // 32, thing.x // 32: (thing.x + thing.size) // 32] = 1 + TINTS * thing.cls + thing.color
+    return out.flatten()
 
 
 def masked_and_scored(rng, target, background, objects, blank, marked=None):
@@ -67,13 +75,6 @@ class Draws:
         self.tokenizer = Tokenizer.from_file(str(ROOT / "models/scenes/tokenizer.json"))
         self.shares = np.array([SHARES[k] for k in KINDS])
         self.luminance = [sum(w * v for w, v in zip((0.2126, 0.7152, 0.0722), rgb)) / 255 for rgb in self.world.grounds]
-
-    def layout(self, scene):
-        """int64 [64]: 0, or 1 + TINTS * class + tint of the thing whose box holds the 32-px cell (one gen token)."""
-        out = np.zeros((8, 8), np.int64)
-        for thing in scene.things:
-            out[thing.y // 32: (thing.y + thing.size) // 32, thing.x // 32: (thing.x + thing.size) // 32] = 1 + TINTS * thing.cls + thing.color
-        return out.flatten()
 
     @staticmethod
     def rival(codes, cells, scene):
@@ -161,7 +162,7 @@ class Draws:
                     said.append(what)
                     pairs.append(pair)
             grids += [self.table.ids(scene) for scene in scenes]
-            layouts += [self.layout(scene) for scene in scenes]
+            layouts += [layout(scene) for scene in scenes]
             told = kind == "color_attr" and rows[-1] is ids
             rivals += [self.rival(codes, cells, scene) if told else (np.zeros(codes.shape, np.int64), np.zeros_like(cells))
                        for codes, cells, scene in zip(grids[-group:], layouts[-group:], scenes)]

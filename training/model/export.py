@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Writes models/scenes in the published layout: fp16 safetensors under the published names, config.json, vqvae/.
 
-What a checkpoint trained replaces what the folder holds; tensors that no stage has trained yet are zero (the model card
-says so), which costs the repository nothing. Two shards: all that only drawing reads, and the rest, so that new weights
-of one do not store the other again."""
+What a checkpoint trained replaces what the folder holds; tensors that no stage has trained yet are zero, which costs the
+repository nothing. Three shards, so that new weights of one do not store the others again: the VQ tables, all else that
+only drawing reads, and the rest."""
 import argparse
 import hashlib
 import json
@@ -19,38 +19,34 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "common")]
 import torch  # noqa: E402
 from config import CONFIG, PINPOINTS, VISION  # noqa: E402
 from data import Draws  # noqa: E402
-from folder import load_weights, network_of  # noqa: E402
+from folder import load_weights  # noqa: E402
 from model_vq import load_vq  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
-from trainee import Trainee  # noqa: E402
+from seeing import Seeing, model_of  # noqa: E402
 from trainee import trained as drawn  # noqa: E402
-from understanding import Sight, Understanding  # noqa: E402
-from understanding import trained as understood  # noqa: E402
 
-SHARDS = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
+SHARDS = [f"model-{n:05}-of-00003.safetensors" for n in (1, 2, 3)]
 
 
-def drawing(model: Trainee) -> dict:
-    """fp32 tensors that a drawing checkpoint trained, under the published names."""
-    used = {id(p) for part in drawn(model) for p in part}
-    out = {f"model.{name}": p.detach().clone() for name, p in model.net.named_parameters() if id(p) in used}
-    with torch.no_grad():
-        out["model.gen_embedding.0.weight"] = model.table()
-        out["model.gen_predictor.2.weight"] = model.head()
-    return out
+@torch.no_grad()
+def exported(state: dict, codebook) -> dict:
+    """fp32 tensors that a checkpoint trained, under the published names: of train_all.py everything, of train_draw.py what
+    drawing reads."""
+    model = model_of(state, codebook)
+    every, used = isinstance(model, Seeing), {id(p) for part in drawn(model) for p in part}
+    out = {f"model.{name}": p.detach().clone() for name, p in model.net.named_parameters() if every or id(p) in used}
+    out |= {"model.gen_embedding.0.weight": model.table(), "model.gen_predictor.2.weight": model.head()}
+    return out | (model.sight.published() if every else {})
 
 
-def understanding(weights: dict, averages: list) -> dict:
-    """`weights` with what an understanding checkpoint trained on top of them; only what drawing does not read changes."""
-    model = Understanding(network_of(weights, CONFIG), Sight())
-    matrices, rest, _ = understood(model, torch.ones(CONFIG["embedding_size"], dtype=torch.bool))
-    for p, value in zip(matrices + rest, averages):
-        p.data.copy_(value)
-    return weights | {f"model.{k}": p.detach().clone() for k, p in model.net.named_parameters()} | model.sight.published()
+def shard_of(name: str) -> str:
+    if name in ("model.gen_embedding.0.weight", "model.gen_predictor.2.weight"):
+        return SHARDS[0]
+    return SHARDS[1] if of_drawing(name) else SHARDS[2]
 
 
 def of_drawing(name: str) -> bool:
-    """Whether the first shard holds it: what `understanding` trains is in the second, with the embeddings of all words."""
+    """Whether only drawing reads it, the embeddings of words aside."""
     if any(part in name for part in ("wte", "transformer.ff_out", "vision_tower", "resampler", "projector", "image_newline")):
         return False
     block = name.split(".blocks.")[1].split(".") if ".blocks." in name else ["0", "attn_norm"]
@@ -62,33 +58,23 @@ def of_drawing(name: str) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--draw", type=pathlib.Path, help="a checkpoint of train_draw.py or train_edit.py (default: what the folder holds)")
-    parser.add_argument("--understand", type=pathlib.Path, help="an understanding checkpoint, trained on top of this drawing")
-    parser.add_argument("--weights", default="average", choices=["average", "model"], help="which ones of --draw")
+    parser.add_argument("--checkpoint", type=pathlib.Path, help="of train_draw.py or train_all.py (default: what the folder holds)")
+    parser.add_argument("--weights", default="average", choices=["average", "model"], help="which ones of it")
     parser.add_argument("--base", type=pathlib.Path, default=SCENES, help="the folder that is written anew")
     parser.add_argument("--out", type=pathlib.Path, default=SCENES)
     options = parser.parse_args()
     draws = Draws()
     weights = load_weights(options.base)
-    if options.draw:
-        model = Trainee(torch.from_numpy(draws.table.codebook))
-        saved = torch.load(options.draw, weights_only=True)
-        model.load_state_dict(saved[options.weights], strict=False)
-        weights |= drawing(model)
-        seen = {k.removeprefix("sight."): v for k, v in saved[options.weights].items() if k.startswith("sight.")}
-        if seen:  # train_edit.py trains the tower too
-            sight = Sight()
-            sight.load_state_dict(seen)
-            weights |= sight.published()
-    if options.understand:
-        weights = understanding(weights, torch.load(options.understand, weights_only=True)["average"])
+    if options.checkpoint:
+        state = torch.load(options.checkpoint, weights_only=True)[options.weights]
+        weights |= exported(state, torch.from_numpy(draws.table.codebook))
     options.out.mkdir(parents=True, exist_ok=True)
     if options.out != options.base:
         shutil.copytree(options.base, options.out, dirs_exist_ok=True)
     for old in options.out.glob("model*.safetensors*"):
         old.unlink()
     half = {name: value.half().contiguous() for name, value in weights.items()}
-    where = {name: SHARDS[0] if of_drawing(name) else SHARDS[1] for name in half}
+    where = {name: shard_of(name) for name in half}
     for shard in SHARDS:
         save_file({k: v for k, v in half.items() if where[k] == shard}, options.out / shard, metadata={"format": "pt"})
         (options.out / shard).chmod(0o644)

@@ -51,7 +51,8 @@ def main() -> None:
         count = min(48, options.n)
         options.n -= count
         asked = [tasks.prompted(rng) for _ in range(count)]
-        ids = draw(model, draws, [caption for _, caption, _ in asked], 64, 0.5, options.temperature, seed=int(rng.integers(1 << 31)))
+        with torch.autocast("cpu", torch.bfloat16):
+            ids = draw(model, draws, [caption for _, caption, _ in asked], 64, 0.5, options.temperature, seed=int(rng.integers(1 << 31)))
         with torch.no_grad():
             pixels = torch.cat([vq.decode(part) for part in ids.split(8)])
         pictures = (pixels.clamp(0, 1) * 255).byte().permute(0, 2, 3, 1).contiguous().numpy()

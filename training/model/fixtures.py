@@ -15,13 +15,13 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from data import Draws  # noqa: E402
 from folder import load_weights, open_folder  # noqa: E402
-from questions import question  # noqa: E402
+from picture_fixture import logits as picture_logits  # noqa: E402
 from records import IMAGE_TOKENS, Records  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 from scenes import KINDS  # noqa: E402
 import templates  # noqa: E402
 from templates import draw_prompt_ids, unconditional_ids  # noqa: E402
-from understanding import Sight, Understanding, attention_bias  # noqa: E402
+from understanding import Sight, attention_bias, embed, text_states  # noqa: E402
 
 CAPTION = "a photo of a red car and a blue dog"
 SCENES = ROOT / "models/scenes"
@@ -32,27 +32,52 @@ def weight_hashes() -> dict[str, str]:
     return {f"sha256 {f.relative_to(SCENES)}": hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
 
 
+QUESTION, EXPRESSIONS, INSTRUCTION = "What color is the car?", ["the dog", "the car"], "make the car blue"
+REFUSED = "The dog is missing."
+EVERY = 16  # of the logits of prompts with pictures each 16th code's, so that the file stays small
+
+
 @torch.no_grad()
-def understanding(network) -> dict:
-    """What is seen, answered and found in one picture."""
+def understanding(network, picture) -> dict:
+    """What is seen, answered and found in a picture uint8 [height, width, 3]."""
     records = Records(5)
-    model = Understanding(network, Sight())
-    model.sight.take(load_weights())
-    rng = np.random.default_rng(12)
-    scene, _, asked, answer = question(records.tasks, rng)
-    picture = torch.from_numpy(records.world.render(scene))
-    tokens = model.sight(picture[None])
-    ids = templates.encode(records.tokenizer, templates.chat(f"<image>\n {asked}"), IMAGE_TOKENS)
-    after = records.tokenizer.encode(answer, add_special_tokens=False).ids[:1]
-    whole = torch.tensor([ids + after + [records.mask] * 15])
-    found = torch.tensor([templates.encode(records.tokenizer, templates.ground_list_text(["the dog", "the car"]), IMAGE_TOKENS)])
-    out = {"sight/picture": picture, "sight/tokens": tokens[0].contiguous()}
+    sight = Sight()
+    sight.take(load_weights())
+    ids = templates.encode(records.tokenizer, templates.chat(f"<image>\n {QUESTION}"), IMAGE_TOKENS)
+    whole = torch.tensor([ids + records.tokenizer.encode("red", add_special_tokens=False).ids[:1] + [records.mask] * 15])
+    found = torch.tensor([templates.encode(records.tokenizer, templates.ground_list_text(EXPRESSIONS), IMAGE_TOKENS)])
+    out = {"sight/tokens": sight(picture[None])[0], "sight/single": sight.single(picture[None])[0]}
+    first = records.tokenizer.token_to_id("<LOC_0>")
     for name, row, prompt in (("answer", whole, len(ids)), ("find", found, found.shape[1])):
         bias = attention_bias(torch.tensor([prompt]), torch.tensor([row.shape[1]]), row.shape[1])
         asked = (row[0] == records.mask).nonzero().flatten()
-        states = model.states(model.embed(row, picture[None]), bias, asked)
+        states = text_states(network, embed(network, row, sight(picture[None])), bias, asked)
+        logits = states @ network.transformer.ff_out.weight.T
         out |= {f"{name}/ids": row.int(), f"{name}/prompt": torch.tensor([prompt]).int(), f"{name}/asked": asked.int(),
-                f"{name}/logits": states @ network.transformer.ff_out.weight.T}
+                f"{name}/logits": logits if name == "answer" else logits[:, first:first + templates.LOC_TOKENS].contiguous()}
+    return out
+
+
+@torch.no_grad()
+def pictured(network, tokenizer, picture, source) -> dict:
+    """What is drawn after prompts that hold a picture uint8 [height, width, 3]: as an edit of it, whose VQ ids are `source`
+    [16, 16], in rows full, enc and un; and after feedback on it, conditional and unconditional."""
+    sight = Sight()
+    sight.take(load_weights())
+    rng, token = np.random.default_rng(13), tokenizer.token_to_id(templates.SOURCE)
+    ids = source.clone()
+    ids[torch.from_numpy(rng.random((16, 16)) < 0.6)] = network.mask
+    positions = torch.from_numpy(rng.permutation(256)[:9].copy()).sort().values
+    features, single = sight(picture[None]), sight.single(picture[None])
+    full = templates.edit_prompt_ids(tokenizer, INSTRUCTION, features.shape[1], source.numel() // 4)
+    rows = [full, templates.edit_known_ids(tokenizer, full, 0), templates.unconditional_ids(tokenizer, full)]
+    after = templates.draw_prompt_ids(tokenizer, CAPTION, "", "", [REFUSED], single.shape[1])
+    out = {"pictured/source": source.int(), "pictured/ids": ids.int(), "pictured/positions": positions.int()}
+    for name, each, seen, shown in (("edit", rows, features, source),
+                                    ("feedback", [after, templates.unconditional_ids(tokenizer, after)], single, None)):
+        count = sum(templates.PICTURE in row for row in each)
+        logits = picture_logits(network, each, seen.repeat(count, 1, 1), shown, token, ids, positions)
+        out[f"{name}/logits"] = logits[..., ::EVERY].contiguous()
     return out
 
 
@@ -98,9 +123,12 @@ def main() -> None:
         two = distance.topk(2, 1, largest=False).values
         out[f"encode_{i}/gap"] = (two[:, 1] - two[:, 0]).view(16, 16)
     if "vision_config" in config:
-        out |= understanding(network)
+        picture = torch.from_numpy(draws.world.render(scenes[5]))
+        out |= {"sight/picture": picture, **understanding(network, picture)}
+        out |= pictured(network, draws.tokenizer, picture, torch.from_numpy(grids[5]))
     path = ROOT / "test/fixtures/scenes.safetensors"
-    save_file(out, path, metadata={"caption": CAPTION, "made_by": "training/model/fixtures.py"} | weight_hashes())
+    told = {"question": QUESTION, "expressions": EXPRESSIONS, "instruction": INSTRUCTION, "refused": REFUSED, "every": EVERY}
+    save_file(out, path, metadata={"caption": CAPTION, "told": json.dumps(told), "made_by": "training/model/fixtures.py"} | weight_hashes())
     print(json.dumps({k: list(v.shape) for k, v in out.items()}), path.stat().st_size)
 
 

@@ -184,10 +184,11 @@ class Network(nn.Module):
         """Gen tokens [P*group, cells, g] after prompts of `lengths` -> states [P*group, cells, g]."""
         return self.gen_and_middle(x, cache, bias, lengths, group)[0]
 
-    def gen_and_middle(self, x, cache, bias, lengths, group, layers=None, split=()):
+    def gen_and_middle(self, x, cache, bias, lengths, group, layers=None, split=(), looked=None):
         """As `gen`, with the states that leave the last joint layer as well. `layers`: a list that gets of each layer what
         its heads bring [P*group, heads, cells, head] and the states that leave it. `split`: (k, v, bias) of what prompts
-        show to each split layer (picture_prompt.py)."""
+        show to each split layer (picture_prompt.py). `looked`: a list that gets of each of those the logarithm of how
+        much the first head looks at what the prompts show [P*group, cells, shown]."""
         c = self.c
         n, cells, g = x.shape
         head = c["d_model"] // c["n_heads"]
@@ -205,8 +206,10 @@ class Network(nn.Module):
                 wide = q.unflatten(0, (-1, group)).transpose(1, 2).flatten(2, 3)
                 past = (wide @ pk.transpose(-1, -2) + hide)
                 past = past.unflatten(2, (group, cells)).transpose(1, 2).flatten(0, 1)
-                p = torch.cat([past, own], -1).softmax(-1)
-                past, own = p.split([pk.shape[2], cells], -1)
+                score = torch.cat([past, own], -1)
+                if looked is not None and index >= len(cache):
+                    looked.append(score[:, 0].float().log_softmax(-1)[..., :pk.shape[2]])
+                past, own = score.softmax(-1).split([pk.shape[2], cells], -1)
                 wide = past.unflatten(0, (-1, group)).transpose(1, 2).flatten(2, 3) @ pv
                 a = own @ v + wide.unflatten(2, (group, cells)).transpose(1, 2).flatten(0, 1)
             else:

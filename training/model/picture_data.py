@@ -89,7 +89,7 @@ class PictureDraws:
         Returns what picture_prompt.sides gives, whole lengths [P] of the prompts, pixels uint8 of the pictures that they
         show (None: no prompt shows one) and whether each is one of several (`single`), ids of the sources [P, 16, 16]
         (None: none is shown); targets as data.Draws.batch does, each prompt's `group` times under other masks; and which of
-        the scored positions lie in a changed area."""
+        the scored positions lie in a changed area, which gen tokens [P * group, 64] lie outside."""
         rng = np.random.default_rng([self.draws.seed, step, 1])
         # Of a whole batch, so that a few long prompts don't make all rows long.
         alike = rng.random() < planned, 1 + int(rng.integers(MOST_FAILURES))
@@ -107,6 +107,6 @@ class PictureDraws:
             **sided, **scored, "lengths": torch.tensor([len(row) for row in rows]),
             "pixels": torch.from_numpy(np.stack(pictures)) if pictures else None, "single": task == "feedback",
             "source": torch.from_numpy(sources) if bool(sided["shown"].any()) else None,
-            "things": torch.from_numpy(several([self.draws.layout(scene) for _, _, _, scene, _ in records])),
             "changed": torch.from_numpy(changed[at]),
+            "kept": torch.from_numpy(~changed.reshape(-1, 8, 2, 8, 2).any((2, 4)).reshape(-1, 64)),
         }

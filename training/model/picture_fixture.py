@@ -56,10 +56,11 @@ def logits(net, rows, features, source, source_token, ids, positions):
     if source is not None:
         of_source = (net.gen_tokens(source.expand(len(rows), -1, -1), table), b["source_places"], b["shown"])
     cache, bias, split = picture_prompt(net, embed(net, b["ids"], features), b["places"], b["real"], of_source)
+    side = ids.shape[-1]
     states, _ = net.gen_and_middle(net.gen_tokens(ids.expand(len(rows), -1, -1), table), cache, bias, lengths, 1, split=split)
-    y, x = positions // SIDE, positions % SIDE
-    at = y // 2 * (SIDE // 2) + x // 2
-    cell = torch.cat([row * SIDE ** 2 // 4 + at for row in range(len(rows))])
+    y, x = positions // side, positions % side
+    at = y // 2 * (side // 2) + x // 2
+    cell = torch.cat([row * side ** 2 // 4 + at for row in range(len(rows))])
     return net.heads(states, cell, (y % 2 * 2 + x % 2).repeat(len(rows)), head).view(len(rows), len(positions), -1)
 
 

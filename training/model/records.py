@@ -9,6 +9,7 @@ from tokenizers import Tokenizer
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "training" / part) for part in ("world", "tokenizer")]
 from config import PINPOINTS, VISION  # noqa: E402
+from data import layout  # noqa: E402
 from questions import question  # noqa: E402
 from scenes import World  # noqa: E402
 from tasks import Tasks  # noqa: E402
@@ -17,6 +18,7 @@ import templates  # noqa: E402
 
 SHARES = {"answer": 0.40, "find": 0.17, "plan": 0.15, "judge": 0.28}
 SIZES = {"answer": 24, "find": 20, "plan": 24, "judge": 24}
+VIEWS = 40  # pictures beside those that are asked about: what they show is learned from them too
 LOOK = (VISION["image_size"] // VISION["patch_size"] // 2) ** 2
 IMAGE_TOKENS = LOOK + LOOK + VISION["image_size"] // VISION["patch_size"] // 2  # base view, tile, newlines
 assert PINPOINTS == [[VISION["image_size"]] * 2]
@@ -34,28 +36,31 @@ class Records:
         self.mask, self.end, self.pad = token("<|mdm_mask|>"), token("<|eot_id|>"), token("<|endoftext|>")
 
     def answered(self, rng, task):
-        """-> (prompt ids, answer ids, picture or None)."""
+        """-> (prompt ids, answer ids, picture or None, what it shows in each cell: `layout`, or -1)."""
         if task == "plan":
             _, caption, scene = self.tasks.prompted(rng)
             micro = "" if rng.random() < 0.3 else templates.micro_string(self.world.canvas)
             boxes = [(self.tasks.phrase(t), (t.x, t.y, t.x + t.size, t.y + t.size)) for t in scene.things]
-            text, picture = templates.chat(templates.plan_request(caption, micro)), None
+            text, picture, things = templates.chat(templates.plan_request(caption, micro)), None, None
             answer = templates.plan_text(boxes, self.world.canvas)
         elif task == "judge":
             if self.failures and rng.random() < 0.5:
                 caption, answer, picture = self.failures[int(rng.integers(len(self.failures)))]
+                things = np.full(64, -1)
             else:
                 caption, scene, answer = judged(self.tasks, rng)
-                picture = self.world.render(scene)
+                picture, things = self.world.render(scene), layout(scene)
             text = templates.chat("<image>" + templates.judge_request(caption))
         else:
             scene, _, asked, answer = question(self.tasks, rng)
-            text, picture = templates.chat(f"<image>\n {asked}"), self.world.render(scene)
-        return templates.encode(self.tokenizer, text, IMAGE_TOKENS), self.tokenizer.encode(answer, add_special_tokens=False).ids, picture
+            text, picture, things = templates.chat(f"<image>\n {asked}"), self.world.render(scene), layout(scene)
+        answer = self.tokenizer.encode(answer, add_special_tokens=False).ids
+        return templates.encode(self.tokenizer, text, IMAGE_TOKENS), answer, picture, things
 
     def batch(self, step):
         """-> (task, {ids [B, T] with -1 at picture tokens, prompt and whole [B] lengths, asked [K] places in B * T, target
-        [K], weight [K], pixels uint8 [B, side, side, 3] or None})."""
+        [K], weight [K]; pixels uint8 [B + VIEWS, side, side, 3] and things [B + VIEWS, 64] (`layout`, -1 where it is not known),
+        or None})."""
         rng = np.random.default_rng([self.seed, step])
         task = list(SHARES)[int(np.searchsorted(np.cumsum(list(SHARES.values())) - 1e-9, rng.random()))]
         if task == "find":
@@ -68,7 +73,9 @@ class Records:
         ids = np.full((len(rows), longest), self.pad)
         for i, row in enumerate(rows):
             ids[i, :len(row["ids"])] = row["ids"]
-        pixels = [row["picture"] for row in rows]
+        views = [] if rows[0]["picture"] is None else [self.tasks.mixed(rng) for _ in range(VIEWS)]
+        pixels = [row["picture"] for row in rows] + [self.world.render(scene) for scene in views]
+        things = [row["things"] for row in rows] + [layout(scene) for scene in views]
         join = lambda key, dtype: torch.from_numpy(np.concatenate([np.asarray(row[key], dtype) for row in rows]))
         return task, {
             "ids": torch.from_numpy(ids),
@@ -76,9 +83,10 @@ class Records:
             "asked": torch.from_numpy(np.concatenate([i * longest + np.asarray(row["asked"]) for i, row in enumerate(rows)])),
             "target": join("target", np.int64), "weight": join("weight", np.float32),
             "pixels": None if pixels[0] is None else torch.from_numpy(np.stack(pixels)),
+            "things": None if pixels[0] is None else torch.from_numpy(np.stack(things)),
         }
 
-    def noised(self, rng, prompt, answer, picture, length):
+    def noised(self, rng, prompt, answer, picture, things, length):
         answer = answer[:length - 1] + [self.end]
         target = np.array(answer + [self.pad] * (length - len(answer)))
         weight = np.where(np.arange(length) < len(answer), 1.0, 0.1)
@@ -90,7 +98,7 @@ class Records:
         masked[int(rng.integers(len(answer)))] = True
         at = np.flatnonzero(masked)
         return {"ids": prompt + np.where(masked, self.mask, target).tolist(), "prompt": len(prompt), "picture": picture,
-                "asked": len(prompt) + at, "target": target[at], "weight": weight[at]}
+                "things": things, "asked": len(prompt) + at, "target": target[at], "weight": weight[at]}
 
     def found(self, rng, most):
         """One expression or a list of them, all coordinates in one forward in which everything sees everything."""
@@ -111,4 +119,4 @@ class Records:
             known[int(rng.integers(len(at)))] = False
         ids[at[known]] = target[known]
         return {"ids": ids.tolist(), "prompt": len(ids), "picture": self.world.render(scene),
-                "asked": at[~known], "target": target[~known], "weight": np.ones((~known).sum())}
+                "things": layout(scene), "asked": at[~known], "target": target[~known], "weight": np.ones((~known).sum())}

@@ -18,7 +18,7 @@ import torch  # noqa: E402
 from data import Draws  # noqa: E402
 from model_vq import load_vq  # noqa: E402
 from templates import draw_prompt_ids, unconditional_ids  # noqa: E402
-from trainee import Trainee  # noqa: E402
+from seeing import model_of  # noqa: E402
 
 
 def stratified(n, seed=42):
@@ -66,7 +66,8 @@ def draw(model, draws, captions, steps=20, w=0.5, temperature=1.0, order="strati
         cache, bias = net.prompt(ids.flatten(0, 1), two)
         state, at = torch.full((len(rows), 256), net.mask), 0
         for n in counts:
-            hidden = net.gen(net.gen_tokens(state.view(-1, 16, 16).repeat(2, 1, 1), table), cache, bias, two, 1)
+            seen, known = state.view(-1, 16, 16).repeat(2, 1, 1).unique(return_inverse=True)
+            hidden = net.gen(net.gen_tokens(known, table[seen]), cache, bias, two, 1)
             if order == "stratified":
                 positions = torch.tensor(permutation[at:at + n]).expand(len(rows), -1)
             else:
@@ -122,9 +123,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     draws = Draws()
-    model = Trainee(torch.from_numpy(draws.table.codebook))
     saved = torch.load(options.checkpoint, weights_only=True)
-    model.load_state_dict({k: v for k, v in saved[options.weights].items() if not k.startswith("sight.")})  # train_edit.py's
+    model = model_of(saved[options.weights], torch.from_numpy(draws.table.codebook))
     records = prompts(draws, options.per_kind)
     ids = draw(model, draws, [r["prompt"] for r in records], options.steps, options.w, options.temperature, options.order)
     vq = load_vq()

@@ -20,9 +20,10 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 import torch.multiprocessing as mp  # noqa: E402
 from data import Draws  # noqa: E402
-from stage import Stage, add, means, tell  # noqa: E402
+from stage import Stage, Team, add, means, tell  # noqa: E402
+from probes import Probed  # noqa: E402
 from tables import GROUND_CODES, SHAPES  # noqa: E402
-from trainee import Trainee, compile_gen, trained  # noqa: E402
+from trainee import compile_gen, trained  # noqa: E402
 
 
 def helper(model, buffer, count, lock, options):
@@ -68,6 +69,15 @@ def drawing_options(minutes, rate, out, init=None):
     return parser
 
 
+def begun(parser):
+    """-> (options, device); the same random numbers follow each time."""
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    options.out.mkdir(parents=True, exist_ok=True)
+    return options, "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def add_codes(sums, b, each, task=""):
     """Cross-entropies of a batch's scored positions, by what they show and how much was masked."""
     thing, tint = b["target"] >= GROUND_CODES, b["target"] >= GROUND_CODES + SHAPES
@@ -83,28 +93,25 @@ def main() -> None:
     parser.add_argument("--helpers", type=int, default=0)
     parser.add_argument("--helper-nice", type=int, default=5)
     parser.add_argument("--helper-core", type=int)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    torch.manual_seed(options.seed)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    options, device = begun(parser)
     torch.set_default_device(device)
     if device == "cuda" and options.helpers:
         parser.error("--helpers shares memory between processes of one CPU; leave it out on CUDA")
-    options.out.mkdir(parents=True, exist_ok=True)
     draws = Draws(options.seed)
     if options.shares:
         draws.shares = np.array(options.shares)
     fetch = lambda number: {k: v.to(device) for k, v in draws.batch(number, options.prompts, options.group, blank=options.blank, dropped=options.dropped).items()}
     codebook = torch.from_numpy(draws.table.codebook).to(device)
-    model = Trainee(codebook, options.bf16)
+    model = Probed(codebook, options.bf16)
     if options.compile:
         compile_gen(model)
-    stage = Stage(model, trained(model), options)
+    team = Team(trained(model), options.rate, options.adam, options.bf16)
+    stage = Stage(model, {"draw": team}, options)
     if not stage.resume(device):
         stage.start(options.init, device)
         if not options.init:
             model.start_grounds(fetch(0), options.group)
-    parameters = stage.parameters
+    parameters = team.parameters
     buffer = [torch.zeros_like(p) for p in parameters]
     count, lock, workers = mp.Value("i", 0, lock=False), mp.Lock(), []
     if options.helpers:
@@ -129,7 +136,7 @@ def main() -> None:
                     own.add_(shared)
                     shared.zero_()
                 count.value = 0
-        norm = stage.update(grads, merged)
+        norm = stage.update({"draw": grads}, merged)
         add_codes(sums, b, each)
         for name, value in (*parts.items(), ("norm", norm)):
             add(sums, name, value)

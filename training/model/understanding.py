@@ -61,7 +61,10 @@ class Sight(nn.Module):
     def forward(self, pixels):
         """uint8 [B, side, side, 3] -> [B, tokens, width]: the base view, then the same view again as the one tile with a
         newline behind each row, as a picture of the native size is cut (facts 7)."""
-        x = self.cells(pixels)
+        return self.tiles(self.cells(self.patches(pixels)))
+
+    def tiles(self, x):
+        """`forward` from `cells` on."""
         n = self.across // 2
         rows = x.unflatten(1, (n, n))
         rows = torch.cat([rows, self.newline.expand(*rows.shape[:2], 1, -1).to(rows.dtype)], 2).flatten(1, 2)
@@ -69,18 +72,23 @@ class Sight(nn.Module):
 
     def single(self, pixels):
         """As `forward`, of a picture that is one of several in its prompt: the base view and a newline."""
-        x = self.cells(pixels)
+        x = self.cells(self.patches(pixels))
         return torch.cat([x, self.newline.expand(len(x), 1, -1).to(x.dtype)], 1)
 
-    def cells(self, pixels):
-        """uint8 [B, side, side, 3] -> [B, cells, width], row by row."""
+    def patches(self, pixels):
+        """uint8 [B, side, side, 3] -> states of the last layer [B, patches, hidden], row by row."""
         p, n = self.side, self.across
         x = (pixels.float() / 255 - 0.5) / 0.5
         x = x.unflatten(2, (n, p)).unflatten(1, (n, p)).permute(0, 1, 3, 5, 2, 4).flatten(1, 2).flatten(2)
         x = self.patch(x) + self.position
         for layer in self.layers:
             x = layer(x)
-        x = x.unflatten(1, (n // 2, 2, n // 2, 2)).permute(0, 1, 3, 5, 2, 4).flatten(1, 2).flatten(2)  # [cells, d * 4]
+        return x
+
+    def cells(self, patches):
+        """[B, patches, hidden] -> [B, cells, width], row by row, a cell being 2x2 patches."""
+        n = self.across // 2
+        x = patches.unflatten(1, (n, 2, n, 2)).permute(0, 1, 3, 5, 2, 4).flatten(1, 2).flatten(2)  # [cells, d * 4]
         return self.project[1](F.gelu(self.project[0](self.pool(x))))
 
     def published(self):
@@ -129,33 +137,22 @@ def embed(net, ids, features=None):
     return out
 
 
-class Understanding(nn.Module):
-    """The text side of a network, over embeddings of words and pictures."""
-
-    def __init__(self, net, sight):
-        super().__init__()
-        self.net, self.sight = net, sight
-
-    def embed(self, ids, pixels):
-        """ids [B, T] with -1 at picture tokens; pixels as `Sight.forward` takes them, or None."""
-        return embed(self.net, ids, None if pixels is None else self.sight(pixels))
-
-    def states(self, x, bias, asked):
-        """Embeddings [B, T, d], `attention_bias`, places [K] in B * T -> their states after the final norm [K, d]."""
-        c = self.net.c
-        length, head = x.shape[1], c["d_model"] // c["n_heads"]
-        cos, sin = rope_table(torch.arange(length), head, c["rope_theta"])
-        for b in self.net.transformer.blocks:
-            h = rms(x, b.attn_norm.weight, c["rms_norm_eps"])
-            w = torch.cat([b.q_proj.weight * head ** -0.5, b.k_proj.weight, b.v_proj.weight])
-            q, k, v = (self.net.split_heads(t) for t in (h @ w.T).chunk(3, -1))
-            q, k = rotate(q, cos, sin).to(v.dtype), rotate(k, cos, sin).to(v.dtype)
-            a = (q @ k.transpose(-1, -2) + bias).softmax(-1).to(v.dtype) @ v
-            x = x + a.transpose(1, 2).flatten(2) @ b.attn_out.weight.T
-            h = rms(x, b.ff_norm.weight, c["rms_norm_eps"])
-            gate, up = (h @ torch.cat([b.ff_proj.weight, b.up_proj.weight]).T).chunk(2, -1)
-            x = x + (F.silu(gate) * up) @ b.ff_out.weight.T
-        return rms(x.flatten(0, 1)[asked], self.net.transformer.ln_f.weight, c["rms_norm_eps"])
+def text_states(net, x, bias, asked):
+    """Embeddings [B, T, d], `attention_bias`, places [K] in B * T -> their states after the final norm [K, d]."""
+    c = net.c
+    length, head = x.shape[1], c["d_model"] // c["n_heads"]
+    cos, sin = rope_table(torch.arange(length), head, c["rope_theta"])
+    for b in net.transformer.blocks:
+        h = rms(x, b.attn_norm.weight, c["rms_norm_eps"])
+        w = torch.cat([b.q_proj.weight * head ** -0.5, b.k_proj.weight, b.v_proj.weight])
+        q, k, v = (net.split_heads(t) for t in (h @ w.T).chunk(3, -1))
+        q, k = rotate(q, cos, sin).to(v.dtype), rotate(k, cos, sin).to(v.dtype)
+        a = (q @ k.transpose(-1, -2) + bias).softmax(-1).to(v.dtype) @ v
+        x = x + a.transpose(1, 2).flatten(2) @ b.attn_out.weight.T
+        h = rms(x, b.ff_norm.weight, c["rms_norm_eps"])
+        gate, up = (h @ torch.cat([b.ff_proj.weight, b.up_proj.weight]).T).chunk(2, -1)
+        x = x + (F.silu(gate) * up) @ b.ff_out.weight.T
+    return rms(x.flatten(0, 1)[asked], net.transformer.ln_f.weight, c["rms_norm_eps"])
 
 
 def attention_bias(prompt, whole, length):
@@ -166,11 +163,12 @@ def attention_bias(prompt, whole, length):
     return torch.zeros(len(prompt), length, length).masked_fill_(at >= limit[..., None], -1e9)[:, None]
 
 
-def trained(model, fresh_rows):
-    """(hidden matrices for Muon, the rest for Adam, {parameter id: mask of the part that may change}).
+def trained(net, fresh_rows):
+    """Of the network, what only understanding reads: ((hidden matrices for Muon, the rest for Adam), {parameter id: mask of
+    the part that may change}).
 
-    `fresh_rows` bool [vocabulary]: words that no drawing prompt holds."""
-    net, g = model.net, CONFIG["d_model_gen"]
+    `fresh_rows` bool [vocabulary]: words that no prompt of a drawing or an edit holds."""
+    g = CONFIG["d_model_gen"]
     joint, matrices, rest, parts = CONFIG["dual_tower_layers"] + 1, [], [], {}
     for index, b in enumerate(net.transformer.blocks):
         if index < joint - 1:
@@ -183,8 +181,7 @@ def trained(model, fresh_rows):
         parts[id(b.attn_out.weight)] = (torch.arange(CONFIG["d_model"]) >= g)[:, None]
     rest += [net.transformer.wte.weight, net.transformer.ff_out.weight]
     parts[id(net.transformer.wte.weight)] = fresh_rows[:, None]
-    seen = sight_parameters(model.sight)
-    return matrices + seen[0], rest + seen[1], parts
+    return (matrices, rest), parts
 
 
 def sight_parameters(sight):

@@ -10,9 +10,21 @@ const FILE = fileURLToPath(new URL("../../fixtures/scenes.safetensors", import.m
 /** The command that makes the fixture. */
 export const MAKE = "cd training/model && python fixtures.py";
 
+/** What the prompts of the cases with pictures are made of. */
+interface Told {
+  readonly question: string;
+  readonly expressions: readonly string[];
+  readonly instruction: string;
+  /** The feedback on the picture. */
+  readonly refused: string;
+  /** Of the drawn logits each so many-th is kept. */
+  readonly every: number;
+}
+
 export interface SceneFixture {
   /** Of the prompt's conditional row. */
   readonly caption: string;
+  readonly told: Told;
   /** Names of cases of one kind: `cases("draw")` gives draw_blank and so on. */
   cases(kind: "draw" | "decode" | "encode"): readonly string[];
   dims(name: string): readonly number[];
@@ -44,8 +56,10 @@ export async function weightFiles(folder = SCENES): Promise<readonly string[]> {
 
 export async function openFixture(): Promise<SceneFixture> {
   const tensors = await Safetensors.open(await fileSource(FILE, "test/fixtures/scenes.safetensors"));
+  const { caption = "", told = "" } = await readMetadata(FILE);
   return {
-    caption: (await readMetadata(FILE))["caption"] ?? "",
+    caption,
+    told: JSON.parse(told),
     cases: (kind) =>
       [...new Set([...tensors.entries.keys()].map((name) => name.split("/")[0] ?? ""))].filter((name) =>
         name.startsWith(`${kind}_`)

@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""Trains all tasks together, on top of drawing: `train_all.py --minutes 90`. Checkpoints by time to training/runs/all;
+running it again resumes.
+
+Objective (facts 8): that of train_draw.py, in edits positions inside the changed area counting 5 times; for what
+answers, finds, plans and judges the cross-entropy over masked answer tokens. One task a batch. Three teams of
+parameters: pictures (drawing, edits, drawing after feedback) train what drawing reads, and not the VQ tables; texts
+train what only they read, and the tower. So texts never change what a drawing does but through the tower. From
+`--settled` of the time on pictures and tower are done, and texts go on upon what they have become.
+"""
+import pathlib
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "common")]
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from config import CONFIG  # noqa: E402
+from data import Draws  # noqa: E402
+from picture_data import PictureDraws  # noqa: E402
+from records import Records  # noqa: E402
+from seeing import Seeing, trained  # noqa: E402
+from stage import Stage, Team, add, means, tell  # noqa: E402
+from train_draw import add_codes, begun, drawing_options  # noqa: E402
+from trainee import compile_gen  # noqa: E402
+
+
+def fresh_rows(draws, pictures, batches=100):
+    """bool [vocabulary]: words that no prompt of a drawing or an edit holds; texts may change their embeddings."""
+    fresh = torch.ones(CONFIG["embedding_size"], dtype=torch.bool)
+    for step in range(batches):
+        fresh[draws.batch(step, 64, 1, planned=0.5)["prompt"]] = False
+        for task in ("edit", "feedback"):
+            ids = pictures.batch(task, step, 16, 1, planned=0.5)["ids"]
+            fresh[ids[ids >= 0]] = False
+    return fresh
+
+
+def main() -> None:
+    parser = drawing_options(minutes=90, rate=1e-3, out="all", init=HERE.parents[1] / "models/scenes")
+    parser.add_argument("--text-rate", type=float, default=3e-3, help="Muon, for texts and the tower")
+    parser.add_argument("--text-adam", type=float, default=2e-3, help="Adam, likewise")
+    parser.add_argument("--edits", type=float, default=0.22, help="share of the batches that are edits")
+    parser.add_argument("--feedback", type=float, default=0.09, help="share of the batches that draw after feedback")
+    parser.add_argument("--texts", type=float, default=0.54, help="share of the batches that are texts; what is left draws")
+    parser.add_argument("--planned", type=float, default=0.2, help="share of the pictures' batches that have plans")
+    parser.add_argument("--sourceless", type=float, default=0.2, help="share of the edits without the source's ids")
+    parser.add_argument("--settled", type=float, default=0.85, help="share of the time after which only texts are trained")
+    parser.add_argument("--failures", type=pathlib.Path, help="pictures that the model drew, with verdicts (failures.py)")
+    options, device = begun(parser)
+    draws = Draws(options.seed)
+    if options.shares:
+        draws.shares = np.array(options.shares)
+    pictures = PictureDraws(draws)
+    records = Records(options.seed, torch.load(options.failures, weights_only=False) if options.failures else None)
+    fresh = fresh_rows(Draws(0), PictureDraws(Draws(0)))
+    torch.set_default_device(device)
+
+    def fetch(step, settled):
+        """-> (task, its batch), a function of seed and step."""
+        chance = np.random.default_rng([options.seed, step, 2]).random()
+        alike = {"blank": options.blank, "dropped": options.dropped}
+        if settled or chance < options.texts:
+            return records.batch(step)
+        if chance >= options.texts + options.edits + options.feedback:
+            return "draw", draws.batch(step, options.prompts, options.group, planned=options.planned, **alike)
+        task = "edit" if chance < options.texts + options.edits else "feedback"
+        alike |= {"planned": options.planned, "sourceless": options.sourceless}
+        return task, pictures.batch(task, step, options.prompts, options.group, **alike)
+
+    model = Seeing(torch.from_numpy(draws.table.codebook).to(device), options.bf16)
+    if options.compile:
+        torch._dynamo.config.recompile_limit = 64  # lengths of prompts, with and without a source
+        compile_gen(model)
+    parameters, parts = trained(model, fresh.to(device))
+    text = {"rate": options.text_rate, "adam": options.text_adam, "bf16": options.bf16}
+    stage = Stage(model, {
+        "picture": Team(parameters["picture"], options.rate, options.adam, options.bf16, options.settled),
+        "text": Team(parameters["text"], **text, parts=parts),
+        "sight": Team(parameters["sight"], **text, until=options.settled),
+    }, options)
+    if not stage.resume(device):
+        stage.start(options.init, device)
+    stage.begin()
+    sums = {}
+    while stage.due():
+        settled = stage.progress() >= options.settled
+        task, b = fetch(stage.step, settled)
+        b = {k: v.to(device) if torch.is_tensor(v) else v for k, v in b.items()}
+        drawn = task in ("draw", "edit", "feedback")
+        if drawn:
+            loss, each, told = (model.draw_loss if task == "draw" else model.picture_loss)(b, options.group)
+            add_codes(sums, b, each, f"{task}_")
+        else:
+            loss, told = model.text_loss(b)
+        for name, value in told.items():
+            add(sums, f"{task}_{name}", value)
+        if task == "edit":
+            for name, which in (("changed", b["changed"]), ("kept", ~b["changed"])):
+                add(sums, f"edit_{name}", each[which].sum(), int(which.sum()))
+        norm = stage.update(gradients(loss, stage.teams, ["picture"] if drawn else ["text"] if settled else ["text", "sight"]))
+        add(sums, f"{task}_norm", norm)
+        if stage.step % 50 == 0:
+            tell(stage.log, {"step": stage.step, "seconds": round(stage.seconds(), 1), **means(sums, 3)})
+            sums = {}
+        stage.keep(every=120)
+    stage.keep()
+
+
+def gradients(loss, teams, names):
+    """{team: its parameters' gradients}; a task need not read all that its team has."""
+    counts = [len(teams[name].parameters) for name in names]
+    grads = iter(torch.autograd.grad(loss, [p for name in names for p in teams[name].parameters], allow_unused=True))
+    return {name: [next(grads) for _ in range(count)] for name, count in zip(names, counts)}
+
+
+if __name__ == "__main__":
+    main()
