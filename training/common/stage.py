@@ -15,15 +15,18 @@ class Team:
         `parts`: {id of a parameter: what its gradient is multiplied by}."""
         matrices, rest = parameters
         self.parameters, self.until, self.parts = matrices + rest, until, parts or {}
-        self.muon, self.adam = Muon(matrices, rate, bf16=bf16), torch.optim.Adam(rest, lr=adam, betas=(0.9, 0.95), eps=1e-10)
-        self.peaks = (self.muon, rate), (self.adam, adam)
+        self.peaks = []  # (optimizer, rate)
+        if matrices:
+            self.peaks.append((Muon(matrices, rate, bf16=bf16), rate))
+        if rest:
+            self.peaks.append((torch.optim.Adam(rest, lr=adam, betas=(0.9, 0.95), eps=1e-10), adam))
 
     def state_dict(self):
-        return {"muon": self.muon.state_dict(), "adam": self.adam.state_dict()}
+        return [optimizer.state_dict() for optimizer, _ in self.peaks]
 
-    def load_state_dict(self, state):
-        self.muon.load_state_dict(state["muon"])
-        self.adam.load_state_dict(state["adam"])
+    def load_state_dict(self, states):
+        for (optimizer, _), state in zip(self.peaks, states, strict=True):
+            optimizer.load_state_dict(state)
 
     def set_rates(self, step, progress, decay):
         """At `progress` (0-1) of the stage: a warm-up of 60 steps, then falling to a hundredth over the last share `decay` of
@@ -43,8 +46,8 @@ class Team:
         """A step. Parameters without a gradient stay, momentum and all."""
         for p, g in zip(self.parameters, self.grads):
             p.grad = None if g is None else g.mul_(scale)
-        self.muon.step()
-        self.adam.step()
+        for optimizer, _ in self.peaks:
+            optimizer.step()
         for p in self.parameters:  # another team may have it too
             p.grad = None
 
@@ -115,6 +118,13 @@ class Stage:
             save(self.path, {"model": self.model.state_dict(), "average": self.average,
                              "teams": {name: team.state_dict() for name, team in self.teams.items()}, "step": self.step, "batches": self.batches, "spent": self.seconds()})
             self.saved = time.time()
+
+
+def gradients(loss, teams, names):
+    """{team: its parameters' gradients}; a task need not read all that its team has."""
+    counts = [len(teams[name].parameters) for name in names]
+    grads = iter(torch.autograd.grad(loss, [p for name in names for p in teams[name].parameters], allow_unused=True))
+    return {name: [next(grads) for _ in range(count)] for name, count in zip(names, counts)}
 
 
 def save(path, state):

@@ -37,6 +37,15 @@ def layout(scene):
     return out.flatten()
 
 
+def extents(scene):
+    """int64 [64, 4]: left, top, right and bottom edge, in cells, of the thing whose box holds each 32-px cell; -1 for none."""
+    out = np.full((8, 8, 4), -1)
+    for thing in scene.things:
+        box = [edge // 32 for edge in (thing.x, thing.y, thing.x + thing.size, thing.y + thing.size)]
+        out[box[1]:box[3], box[0]:box[2]] = box
+    return out.reshape(64, 4)
+
+
 def masked_and_scored(rng, target, background, objects, blank, marked=None):
     """Masks for grids of codes [N, 16, 16], and which of the masked positions are scored: of grounds the share `background`
     and of things, and of what is `marked` (bool [N, 16, 16]), the share `objects`. `blank`: share of grids masked whole.

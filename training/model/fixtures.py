@@ -34,7 +34,7 @@ def weight_hashes() -> dict[str, str]:
 
 QUESTION, EXPRESSIONS, INSTRUCTION = "What color is the car?", ["the dog", "the car"], "make the car blue"
 REFUSED = "The dog is missing."
-EVERY = 16  # of the logits of prompts with pictures each 16th code's, so that the file stays small
+EVERY = 16  # of drawn logits each 16th code's, so that the file stays small
 
 
 @torch.no_grad()
@@ -109,7 +109,7 @@ def main() -> None:
         cell = torch.cat([y // 2 * 8 + x // 2 + 64 * r for r in (0, 1)])
         logits = network.heads(state, cell, (y % 2 * 2 + x % 2).repeat(2), head).view(2, len(positions), -1)
         out[f"draw_{name}/ids"], out[f"draw_{name}/positions"] = ids.int(), positions.int()
-        out[f"draw_{name}/logits"] = logits
+        out[f"draw_{name}/logits"] = logits[..., ::EVERY].contiguous()
     for i in (2, 5):
         pixels = vq.decode(torch.from_numpy(grids[i])[None])[0]
         out[f"decode_{i}/ids"] = torch.from_numpy(grids[i]).int()

@@ -42,13 +42,14 @@ def hidden(real):
     return torch.zeros(real.shape).masked_fill_(~real, -1e9)[:, None, None]
 
 
-def picture_prompt(net, x, places, real, source=None):
+def picture_prompt(net, x, places, real, source=None, middle=None):
     """Text-side embeddings x [P, T, d_model] at `places` [P, T] of their prompts, padding where `real` [P, T] is false.
     `source`: (tokens [P, S, d_model_gen], places [P, S], shown bool [P]); where it is not shown, its places in the prompt
     are text (masks), and these tokens are seen by nothing.
 
     -> (rotated (k, v) [P, heads, T + S, head] of each joint layer, their bias, (k, v, bias) of the source in each split
-    layer), as `Network.gen_and_middle` takes them."""
+    layer), as `Network.gen_and_middle` takes them. `middle`: a list that gets the source's states behind the joint
+    layers."""
     joint, last = net.c["dual_tower_layers"], len(net.transformer.blocks) - 1
     text, cache, split, bias = Side(net, "", places), [], [], hidden(real)
     if source is not None:
@@ -73,6 +74,8 @@ def picture_prompt(net, x, places, real, source=None):
         if source is not None and index < last:
             seen = bias if index <= joint else of_source
             y = gen.finished(block, y, attention(*gen.projected(block, y, QUERY), k, v, seen))
+            if index == joint and middle is not None:
+                middle.append(y)
     return cache, bias, split
 
 

@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "training" / part) for part in ("world", "tokenizer")]
 from config import PINPOINTS, VISION  # noqa: E402
-from data import layout  # noqa: E402
+from data import TINTS, extents, layout  # noqa: E402
 from questions import question  # noqa: E402
 from scenes import World  # noqa: E402
 from tasks import Tasks  # noqa: E402
@@ -17,12 +17,17 @@ from verdicts import judged  # noqa: E402
 import templates  # noqa: E402
 
 SHARES = {"answer": 0.40, "find": 0.17, "plan": 0.15, "judge": 0.28}
-SIZES = {"answer": 24, "find": 20, "plan": 24, "judge": 24}
-VIEWS = 40  # pictures beside those that are asked about: what they show is learned from them too
+SIZES = {"answer": 48, "find": 40, "plan": 32, "judge": 40}
+VIEWS = 8  # pictures beside those that are asked about: what they show is learned from them too
 LOOK = (VISION["image_size"] // VISION["patch_size"] // 2) ** 2
 IMAGE_TOKENS = LOOK + LOOK + VISION["image_size"] // VISION["patch_size"] // 2  # base view, tile, newlines
 assert PINPOINTS == [[VISION["image_size"]] * 2]
 NOWHERE = "<LOC_0>" * 4
+
+
+def shown(scene):
+    """int64 [64, 5]: `layout` and `extents`."""
+    return np.column_stack([layout(scene), extents(scene)])
 
 
 class Records:
@@ -33,10 +38,16 @@ class Records:
         self.tasks = Tasks(self.world)
         self.tokenizer = Tokenizer.from_file(str(ROOT / "models/scenes/tokenizer.json"))
         token = self.tokenizer.token_to_id
+        words = lambda text: self.tokenizer.encode(f" {text}", add_special_tokens=False).ids
+        self.forms = {}  # by first tokens: (class, tokens of its name)
+        for cls, name in enumerate(self.world.names):
+            for form in (words(name), words(self.tasks.plural(cls))):
+                self.forms.setdefault(form[0], []).append((cls, form))
+        self.begin = token("<LOC_BEGIN>")
         self.mask, self.end, self.pad = token("<|mdm_mask|>"), token("<|eot_id|>"), token("<|endoftext|>")
 
     def answered(self, rng, task):
-        """-> (prompt ids, answer ids, picture or None, what it shows in each cell: `layout`, or -1)."""
+        """-> (prompt ids, answer ids, picture or None, what it shows in each cell: `shown`, or -1)."""
         if task == "plan":
             _, caption, scene = self.tasks.prompted(rng)
             micro = "" if rng.random() < 0.3 else templates.micro_string(self.world.canvas)
@@ -46,20 +57,21 @@ class Records:
         elif task == "judge":
             if self.failures and rng.random() < 0.5:
                 caption, answer, picture = self.failures[int(rng.integers(len(self.failures)))]
-                things = np.full(64, -1)
+                things = np.full((64, 5), -1)
             else:
                 caption, scene, answer = judged(self.tasks, rng)
-                picture, things = self.world.render(scene), layout(scene)
+                picture, things = self.world.render(scene), shown(scene)
             text = templates.chat("<image>" + templates.judge_request(caption))
         else:
             scene, _, asked, answer = question(self.tasks, rng)
-            text, picture, things = templates.chat(f"<image>\n {asked}"), self.world.render(scene), layout(scene)
+            text, picture, things = templates.chat(f"<image>\n {asked}"), self.world.render(scene), shown(scene)
         answer = self.tokenizer.encode(answer, add_special_tokens=False).ids
         return templates.encode(self.tokenizer, text, IMAGE_TOKENS), answer, picture, things
 
     def batch(self, step):
         """-> (task, {ids [B, T] with -1 at picture tokens, prompt and whole [B] lengths, asked [K] places in B * T, target
-        [K], weight [K]; pixels uint8 [B + VIEWS, side, side, 3] and things [B + VIEWS, 64] (`layout`, -1 where it is not known),
+        [K], weight [K]; names [N, 2], row and place of names of what is in the pictures, and looks bool [N, T], where in the
+        prompt that is seen; about [M, 3], row, asked place and place of the name that it is about; pixels uint8 [B + VIEWS, side, side, 3] and things [B + VIEWS, 64, 5] (`shown`, -1 where it is not known),
         or None})."""
         rng = np.random.default_rng([self.seed, step])
         task = list(SHARES)[int(np.searchsorted(np.cumsum(list(SHARES.values())) - 1e-9, rng.random()))]
@@ -75,16 +87,56 @@ class Records:
             ids[i, :len(row["ids"])] = row["ids"]
         views = [] if rows[0]["picture"] is None else [self.tasks.mixed(rng) for _ in range(VIEWS)]
         pixels = [row["picture"] for row in rows] + [self.world.render(scene) for scene in views]
-        things = [row["things"] for row in rows] + [layout(scene) for scene in views]
+        things = [row["things"] for row in rows] + [shown(scene) for scene in views]
+        names = [(i, *each) for i, row in enumerate(rows) for each in self.named(row["ids"], row["things"])]
+        looks = np.zeros((len(names), longest), bool)
+        for look, (_, _, places) in zip(looks, names):
+            look[places] = True
+        about = [(i, *each) for i, row in enumerate(rows) for each in self.subjects(row, task)]
         join = lambda key, dtype: torch.from_numpy(np.concatenate([np.asarray(row[key], dtype) for row in rows]))
         return task, {
             "ids": torch.from_numpy(ids),
             "prompt": torch.tensor([row["prompt"] for row in rows]), "whole": torch.tensor([len(row["ids"]) for row in rows]),
             "asked": torch.from_numpy(np.concatenate([i * longest + np.asarray(row["asked"]) for i, row in enumerate(rows)])),
             "target": join("target", np.int64), "weight": join("weight", np.float32),
+            "names": torch.tensor([[i, at] for i, at, _ in names]).view(-1, 2), "looks": torch.from_numpy(looks),
+            "about": torch.tensor(about, dtype=torch.long).view(-1, 3),
             "pixels": None if pixels[0] is None else torch.from_numpy(np.stack(pixels)),
             "things": None if pixels[0] is None else torch.from_numpy(np.stack(things)),
         }
+
+    def named(self, ids, things):
+        """-> [(place of a name's last token, places of the picture's tokens that show what it names)] of a prompt's ids, for
+        what is in the picture: `things` as `shown` gives them."""
+        if things is None or things[0, 0] < 0:
+            return []
+        start, across, out = ids.index(templates.PICTURE), int(LOOK ** 0.5), []
+        grid = things[:, 0].reshape(across, 2, across, 2)
+        for cls in {(thing - 1) // TINTS for thing in things[:, 0] if thing > 0}:
+            cells = np.argwhere(((grid > 0) & ((grid - 1) // TINTS == cls)).any((1, 3)))
+            # In the base view, and in the tile, whose rows end in newlines.
+            places = [start + y * across + x for y, x in cells] + [start + LOOK + y * (across + 1) + x for y, x in cells]
+            out += [(at, places) for at in self.spoken(ids, [cls])]
+        return out
+
+    def spoken(self, ids, classes=None):
+        """Places of the last tokens of names in a prompt's ids, in order."""
+        return sorted({at + len(form) - 1 for at, token in enumerate(ids) for cls, form in self.forms.get(token, ())
+                       if (classes is None or cls in classes) and ids[at:at + len(form)] == form})
+
+    def subjects(self, row, task):
+        """-> [(asked place, place of the name that it is about)] of a question or of expressions."""
+        ids, asked = row["ids"], list(row["asked"])
+        if task == "find":  # an expression's first name is what it is about
+            ends = [at for at, token in enumerate(ids) if token == self.begin]
+            spoken, out, start = self.spoken(ids), [], 0
+            for end in ends:
+                own = [at for at in spoken if start <= at < end]
+                out += [(at, own[0]) for at in asked if own and end < at <= end + 4]
+                start = end
+            return out
+        spoken = self.spoken(ids[:row["prompt"]]) if task == "answer" else []
+        return [(at, spoken[-1]) for at in asked if spoken]
 
     def noised(self, rng, prompt, answer, picture, things, length):
         answer = answer[:length - 1] + [self.end]
@@ -119,4 +171,4 @@ class Records:
             known[int(rng.integers(len(at)))] = False
         ids[at[known]] = target[known]
         return {"ids": ids.tolist(), "prompt": len(ids), "picture": self.world.render(scene),
-                "things": layout(scene), "asked": at[~known], "target": target[~known], "weight": np.ones((~known).sum())}
+                "things": shown(scene), "asked": at[~known], "target": target[~known], "weight": np.ones((~known).sum())}

@@ -7,10 +7,15 @@ from data import held_out_things
 from folder import load_weights
 from picture_prompt import picture_prompt
 from probes import Probed, Things
+from stage import Team
 from trainee import Trainee
 from trainee import trained as drawn
-from understanding import Sight, attention_bias, embed, sight_parameters, text_states
+from understanding import LOUD, Sight, attention_bias, embed, sight_parameters, text_states, writers
 from understanding import trained as understood
+
+
+SIGHT = ("sight.", "seen.", "corners", "extents")
+EDGES = CONFIG["native_resolution"] // 32 + 1
 
 
 class Seeing(Trainee):
@@ -19,11 +24,18 @@ class Seeing(Trainee):
     def __init__(self, codebook, bf16=False):
         super().__init__(codebook, bf16, fixed=True)
         self.sight = Sight()
-        # Training only: which class in which tint stands in each patch, read from the tower's last layer and from what of
-        # it enters the text. Questions ask for one thing of a picture, and late; these ask for all of it.
+        # Training only: which class in which tint stands in each patch, and how far that thing extends, read from the
+        # tower's last layer and from what of it enters the text. Questions ask for one thing of a picture, and late; these
+        # ask for all of it.
         widths = [VISION["hidden_size"], CONFIG["d_model"]]
         self.seen = nn.ModuleList([Things(width) for width in widths])
         self.corners = nn.Parameter(torch.randn(4, widths[1], widths[1]) / widths[1] ** 0.5)
+        self.extents = nn.Parameter(torch.zeros(sum(widths), 4 * EDGES))
+        self.extents_bias = nn.Parameter(torch.zeros(2, 4 * EDGES))
+        # And one reads the cell of gen tokens behind the joint layers, of a source and of what is drawn alike, so that the
+        # split layers can look at the same place (`looking_loss`).
+        cells = (CONFIG["native_resolution"] // 32) ** 2
+        self.places, self.places_bias = nn.Parameter(torch.zeros(cells, CONFIG["d_model_gen"])), nn.Parameter(torch.zeros(cells))
         self.register_buffer("held_out", held_out_things(), persistent=False)
 
     @torch.no_grad()
@@ -32,6 +44,17 @@ class Seeing(Trainee):
         weights = load_weights(folder)
         if "model.image_newline" in weights:
             self.sight.take(weights)
+        if not weights["model.transformer.ff_out.weight"].any():  # no text was trained yet
+            for p in writers(self.net):
+                p.mul_(LOUD)
+
+    @torch.no_grad()
+    def take_sight(self, state, pixels):
+        """The tower of a checkpoint of train_sight.py, such that what it shows of `pixels` is as loud as the other writers."""
+        self.load_state_dict({k: v for k, v in state.items() if k.startswith(SIGHT)}, strict=False)
+        loud = LOUD / self.sight(pixels).std()
+        for part in self.sight.project[1].parameters():
+            part.mul_(loud)
 
     @torch.no_grad()
     def look(self, b):
@@ -42,8 +65,8 @@ class Seeing(Trainee):
         return self.sight.single(b["pixels"]) if b["single"] else self.sight(b["pixels"])
 
     def picture_states(self, b, group):
-        """As `states`, for a batch of picture_data.py: (scored positions up to the last product of the head, the loss of
-        looking)."""
+        """As `states`, for a batch of picture_data.py: (scored positions up to the last product of the head, {name:
+        loss} of the places and of looking)."""
         net, n = self.net, len(b["ids"])
         grids = torch.where(b["masked"] < 0, net.mask, b["masked"])
         if b["source"] is not None:
@@ -52,30 +75,39 @@ class Seeing(Trainee):
             seen, ids = grids.unique(return_inverse=True)
             tokens = net.gen_tokens(ids, self.table()[seen])
             tokens = tokens.bfloat16() if self.bf16 else tokens
-            source, looked = None, []
+            source, looked, middle = None, [], []
             if b["source"] is not None:
                 source, tokens = (tokens[:n], b["source_places"], b["shown"]), tokens[n:]
             x = embed(net, b["ids"], self.look(b))
-            cache, bias, split = picture_prompt(net, x, b["places"], b["real"], source)
+            cache, bias, split = picture_prompt(net, x, b["places"], b["real"], source, middle)
             if self.bf16:
                 bias, cache = bias.bfloat16(), [(k.bfloat16(), v.bfloat16()) for k, v in cache]
                 split = [tuple(t.bfloat16() for t in layer) for layer in split]
-            g, _ = net.gen_and_middle(tokens, cache, bias, b["lengths"], group, split=split, looked=looked)
+            g, drawn = net.gen_and_middle(tokens, cache, bias, b["lengths"], group, split=split, looked=looked)
             states = net.before_head(g, b["cell"], b["corner"])
-        return states, 0 if source is None else self.looking_loss(looked[:2], b["kept"] & b["shown"].repeat_interleave(group)[:, None])
+        if source is None:
+            return states, {}
+        shown = b["shown"].repeat_interleave(group)
+        places = self.place_loss(middle[0][b["shown"]]) + self.place_loss(drawn[shown])
+        return states, {"places": places, "looking": self.looking_loss(looked[:2], b["kept"] & shown[:, None])}
+
+    def place_loss(self, states):
+        """Cross-entropy of the cell of gen states [N, cells, d_model_gen]."""
+        logits = Probed.normal(states) @ self.places.T + self.places_bias
+        return F.cross_entropy(logits.flatten(0, 1), torch.arange(states.shape[1]).repeat(len(states)))
 
     @staticmethod
     def looking_loss(looked, kept):
         """What is kept is found in the source's cell of the same place, at a distance that differs from prompt to prompt; by
-        the loss of pictures alone nothing was copied for the first 15 thousand edits. So one head of the first two split
-        layers is told where to look. `looked` [P*group, cells, cells] each, `kept` [P*group, cells]."""
+        the loss of pictures alone nothing was copied for the first 15 thousand edits. So the first head of two split layers is
+        told where to look. `looked` [P*group, cells, cells] each, `kept` [P*group, cells]."""
         return sum(-each.diagonal(dim1=1, dim2=2)[kept].mean() for each in looked)
 
     def picture_loss(self, b, group):
         """-> (loss, cross-entropy of each scored position, {name: another part})."""
-        states, looking = self.picture_states(b, group)
+        states, others = self.picture_states(b, group)
         codes, each = self.codes(b, states, self.head())
-        return codes + looking, each, {"looking": float(torch.as_tensor(looking).detach()) / 2}
+        return codes + sum(others.values()), each, {name: float(value.detach()) / 2 for name, value in others.items()}
 
     def draw_loss(self, b, group):
         """As `picture_loss`, for a batch of data.py."""
@@ -87,7 +119,7 @@ class Seeing(Trainee):
     def text_loss(self, b):
         """Of a batch of records.py -> (loss, {name: its part}: the words, the share of asked tokens whose likeliest word is
         the right one, weighted as the loss, and what is seen)."""
-        net, features, seen = self.net, None, 0
+        net, features, seen, pointed = self.net, None, 0, []
         with torch.autocast(b["ids"].device.type, torch.bfloat16, enabled=self.bf16):
             if b["pixels"] is not None:
                 patches = self.sight.patches(b["pixels"])
@@ -96,34 +128,60 @@ class Seeing(Trainee):
                 seen = self.seen_loss(patches, cells, b["things"])
             bias = attention_bias(b["prompt"], b["whole"], b["ids"].shape[1])
             x = embed(net, b["ids"], features)
-            states = text_states(net, x, bias.bfloat16() if self.bf16 else bias, b["asked"])
+            states = text_states(net, x, bias.bfloat16() if self.bf16 else bias, b["asked"], (b["names"], b["looks"], b["about"]), pointed)
             logits = (states @ net.transformer.ff_out.weight.T).float()
         each, weight = F.cross_entropy(logits, b["target"], reduction="none"), b["weight"]
         right = (logits.detach().argmax(-1) == b["target"]).float()
         mean = lambda values: (values * weight).sum() / weight.sum()
-        parts = {"loss": mean(each), "right": mean(right), "seen": seen}
-        return parts["loss"] + seen, {name: float(torch.as_tensor(value).detach()) for name, value in parts.items()}
+        # Names shall look at what they name, and what is asked at the name: found by the answers' loss alone, that took more than 100 thousand questions.
+        parts = {"loss": mean(each), "right": mean(right), "seen": seen, "pointing": sum(pointed)}
+        return parts["loss"] + seen + parts["pointing"], {name: float(torch.as_tensor(value).detach()) for name, value in parts.items()}
 
     def seen_loss(self, patches, cells, things):
-        """Cross-entropy of the probes: `patches` [B, 64, hidden], `cells` [B, 16, d_model], `things` [B, 64] (-1: unknown)."""
-        known = things >= 0
+        """Cross-entropy of the probes: `patches` [B, 64, hidden], `cells` [B, 16, d_model], `things` [B, 64, 5]
+        (records.shown; -1: unknown)."""
+        known = things[..., 0] >= 0
         if not known.any():
             return 0
         n = self.sight.across // 2
         corners = torch.stack([cells @ corner for corner in self.corners], 2)  # [B, 16, 4, d_model]
         corners = corners.unflatten(1, (n, n)).unflatten(3, (2, 2)).transpose(2, 3).flatten(1, 4)
-        states = [patches[known], corners[known]]
-        return Probed.probes([table() for table in self.seen], states, things[known], self.held_out) / 2
+        loss = Probed.probes([table() for table in self.seen], [patches[known], corners[known]], things[..., 0][known], self.held_out)
+        within = things[..., 1] >= 0
+        edges, widths = things[..., 1:][within].flatten(), [patches.shape[-1], corners.shape[-1]]
+        for states, weight, bias in zip((patches, corners), self.extents.split(widths), self.extents_bias):
+            logits = Probed.normal(states[within]) @ weight + bias
+            loss = loss + F.cross_entropy(logits.unflatten(1, (4, EDGES)).flatten(0, 1), edges)
+        return loss / 2
 
 
 def trained(model, fresh):
-    """-> {"picture": what drawing reads, "text": what understanding alone reads, "sight": the tower}, each (hidden matrices
-    for Muon, the rest for Adam), and the parts of the text's (understanding.trained, which takes `fresh`)."""
+    """-> {"picture": what drawing reads, "places": its probe, "text" and "writers": what understanding alone reads}, each (hidden matrices for
+    Muon, the rest for Adam), and the parts of the text's (understanding.trained, which takes `fresh`)."""
     text, parts = understood(model.net, fresh)
-    (matrices, rest), probes = sight_parameters(model.sight), [*model.seen.parameters(), model.corners]
-    others = {id(p) for p in matrices + rest + probes}
+    places = [model.places], [model.places_bias]
+    others = {id(p) for pair in (sight_of(model), projector_of(model), places) for part in pair for p in part}
     pictures = tuple([p for p in part if id(p) not in others] for part in drawn(model))
-    return {"picture": pictures, "text": text, "sight": (matrices, rest + probes)}, parts
+    return {"picture": pictures, "places": places, "text": text, "writers": (writers(model.net), [])}, parts
+
+
+def sight_of(model):
+    """The tower with its probes: (hidden matrices for Muon, the rest for Adam)."""
+    matrices, rest = sight_parameters(model.sight)
+    return [*matrices, model.extents], [*rest, *model.seen.parameters(), model.corners, model.extents_bias]
+
+
+def projector_of(model):
+    return [model.sight.project[1].weight], [model.sight.project[1].bias]
+
+
+def projector_team(model, rate, adam, bf16, until=1.0):
+    """The last of the projector, which writes into the text side."""
+    return Team(projector_of(model), rate, adam, bf16, until)
+
+
+def sight_team(model, rate, adam, bf16, until=1.0):
+    return Team(sight_of(model), rate, adam, bf16, until)
 
 
 def model_of(state, codebook):

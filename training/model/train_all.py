@@ -20,18 +20,19 @@ from config import CONFIG  # noqa: E402
 from data import Draws  # noqa: E402
 from picture_data import PictureDraws  # noqa: E402
 from records import Records  # noqa: E402
-from seeing import Seeing, trained  # noqa: E402
-from stage import Stage, Team, add, means, tell  # noqa: E402
+from seeing import Seeing, projector_team, sight_team, trained  # noqa: E402
+from stage import Stage, Team, add, gradients, means, tell  # noqa: E402
+from understanding import LOUD  # noqa: E402
 from train_draw import add_codes, begun, drawing_options  # noqa: E402
 from trainee import compile_gen  # noqa: E402
 
 
-def fresh_rows(draws, pictures, batches=100):
-    """bool [vocabulary]: words that no prompt of a drawing or an edit holds; texts may change their embeddings."""
+def fresh_rows(draws, pictures, tasks, batches=100):
+    """bool [vocabulary]: words that no prompt of a drawing or of `tasks` holds; texts may change their embeddings."""
     fresh = torch.ones(CONFIG["embedding_size"], dtype=torch.bool)
     for step in range(batches):
         fresh[draws.batch(step, 64, 1, planned=0.5)["prompt"]] = False
-        for task in ("edit", "feedback"):
+        for task in tasks:
             ids = pictures.batch(task, step, 16, 1, planned=0.5)["ids"]
             fresh[ids[ids >= 0]] = False
     return fresh
@@ -41,6 +42,8 @@ def main() -> None:
     parser = drawing_options(minutes=90, rate=1e-3, out="all", init=HERE.parents[1] / "models/scenes")
     parser.add_argument("--text-rate", type=float, default=3e-3, help="Muon, for texts and the tower")
     parser.add_argument("--text-adam", type=float, default=2e-3, help="Adam, likewise")
+    parser.add_argument("--sight", type=pathlib.Path, help="start with the tower of this checkpoint (train_sight.py)")
+    parser.add_argument("--sight-rate", type=float, default=1e-3, help="Muon and Adam, for the tower")
     parser.add_argument("--edits", type=float, default=0.22, help="share of the batches that are edits")
     parser.add_argument("--feedback", type=float, default=0.09, help="share of the batches that draw after feedback")
     parser.add_argument("--texts", type=float, default=0.54, help="share of the batches that are texts; what is left draws")
@@ -54,7 +57,8 @@ def main() -> None:
         draws.shares = np.array(options.shares)
     pictures = PictureDraws(draws)
     records = Records(options.seed, torch.load(options.failures, weights_only=False) if options.failures else None)
-    fresh = fresh_rows(Draws(0), PictureDraws(Draws(0)))
+    seeing = [task for task, share in (("edit", options.edits), ("feedback", options.feedback)) if share > 0]
+    fresh = fresh_rows(Draws(0), PictureDraws(Draws(0)), seeing)
     torch.set_default_device(device)
 
     def fetch(step, settled):
@@ -77,11 +81,17 @@ def main() -> None:
     text = {"rate": options.text_rate, "adam": options.text_adam, "bf16": options.bf16}
     stage = Stage(model, {
         "picture": Team(parameters["picture"], options.rate, options.adam, options.bf16, options.settled),
+        "places": Team(parameters["places"], **text, until=options.settled),
+        "writers": Team(parameters["writers"], text["rate"] * LOUD, text["adam"] * LOUD, options.bf16),
         "text": Team(parameters["text"], **text, parts=parts),
-        "sight": Team(parameters["sight"], **text, until=options.settled),
+        "projector": projector_team(model, text["rate"] * LOUD, text["adam"] * LOUD, options.bf16, options.settled),
+        "sight": sight_team(model, options.sight_rate, options.sight_rate, options.bf16, options.settled),
     }, options)
     if not stage.resume(device):
         stage.start(options.init, device)
+        if options.sight:
+            pixels = next(b["pixels"] for b in (records.batch(step)[1] for step in range(99)) if b["pixels"] is not None)
+            model.take_sight(torch.load(options.sight, weights_only=True, map_location=device)["average"], pixels.to(device))
     stage.begin()
     sums = {}
     while stage.due():
@@ -99,20 +109,13 @@ def main() -> None:
         if task == "edit":
             for name, which in (("changed", b["changed"]), ("kept", ~b["changed"])):
                 add(sums, f"edit_{name}", each[which].sum(), int(which.sum()))
-        norm = stage.update(gradients(loss, stage.teams, ["picture"] if drawn else ["text"] if settled else ["text", "sight"]))
+        norm = stage.update(gradients(loss, stage.teams, ["picture", "places"] if drawn else ["text", "writers"] if settled else ["text", "writers", "projector", "sight"]))
         add(sums, f"{task}_norm", norm)
         if stage.step % 50 == 0:
             tell(stage.log, {"step": stage.step, "seconds": round(stage.seconds(), 1), **means(sums, 3)})
             sums = {}
         stage.keep(every=120)
     stage.keep()
-
-
-def gradients(loss, teams, names):
-    """{team: its parameters' gradients}; a task need not read all that its team has."""
-    counts = [len(teams[name].parameters) for name in names]
-    grads = iter(torch.autograd.grad(loss, [p for name in names for p in teams[name].parameters], allow_unused=True))
-    return {name: [next(grads) for _ in range(count)] for name, count in zip(names, counts)}
 
 
 if __name__ == "__main__":

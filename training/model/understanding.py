@@ -58,6 +58,17 @@ class Sight(nn.Module):
         self.newline = nn.Parameter(torch.randn(width) * 0.3)
         self.side = p
 
+    @torch.no_grad()
+    def start(self, pixels):
+        """The patch embedding as whitened principal components of those patches of `pixels` that show more than a ground."""
+        x = self.cut(pixels)
+        x = x[x.std(-1) > 0.05]
+        mean = x.mean(0)
+        values, vectors = torch.linalg.eigh(torch.cov((x - mean).T))
+        count = len(self.patch.weight)
+        self.patch.weight.copy_(vectors[:, -count:].T / (values[-count:, None] + 1e-3 * values[-1]).sqrt())
+        self.patch.bias.copy_(-self.patch.weight @ mean)
+
     def forward(self, pixels):
         """uint8 [B, side, side, 3] -> [B, tokens, width]: the base view, then the same view again as the one tile with a
         newline behind each row, as a picture of the native size is cut (facts 7)."""
@@ -77,13 +88,16 @@ class Sight(nn.Module):
 
     def patches(self, pixels):
         """uint8 [B, side, side, 3] -> states of the last layer [B, patches, hidden], row by row."""
-        p, n = self.side, self.across
-        x = (pixels.float() / 255 - 0.5) / 0.5
-        x = x.unflatten(2, (n, p)).unflatten(1, (n, p)).permute(0, 1, 3, 5, 2, 4).flatten(1, 2).flatten(2)
-        x = self.patch(x) + self.position
+        x = self.patch(self.cut(pixels)) + self.position
         for layer in self.layers:
             x = layer(x)
         return x
+
+    def cut(self, pixels):
+        """uint8 [B, side, side, 3] -> patches of numbers from -1 to 1 [B, patches, 3 * patch * patch]."""
+        p, n = self.side, self.across
+        x = (pixels.float() / 255 - 0.5) / 0.5
+        return x.unflatten(2, (n, p)).unflatten(1, (n, p)).permute(0, 1, 3, 5, 2, 4).flatten(1, 2).flatten(2)
 
     def cells(self, patches):
         """[B, patches, hidden] -> [B, cells, width], row by row, a cell being 2x2 patches."""
@@ -137,16 +151,28 @@ def embed(net, ids, features=None):
     return out
 
 
-def text_states(net, x, bias, asked):
-    """Embeddings [B, T, d], `attention_bias`, places [K] in B * T -> their states after the final norm [K, d]."""
+def text_states(net, x, bias, asked, pointing=None, told=None):
+    """Embeddings [B, T, d], `attention_bias`, places [K] in B * T -> their states after the final norm [K, d].
+    `pointing`: names [N, 2], looks bool [N, T] and about [M, 3] of records.py, for which `told` gets cross-entropies: in the
+    first two split layers of the first head's looks from names at what they name, in the next two of the second head's
+    from what is asked at the name that it is about."""
     c = net.c
     length, head = x.shape[1], c["d_model"] // c["n_heads"]
     cos, sin = rope_table(torch.arange(length), head, c["rope_theta"])
-    for b in net.transformer.blocks:
+    for index, b in enumerate(net.transformer.blocks):
         h = rms(x, b.attn_norm.weight, c["rms_norm_eps"])
         w = torch.cat([b.q_proj.weight * head ** -0.5, b.k_proj.weight, b.v_proj.weight])
         q, k, v = (net.split_heads(t) for t in (h @ w.T).chunk(3, -1))
         q, k = rotate(q, cos, sin).to(v.dtype), rotate(k, cos, sin).to(v.dtype)
+        behind = index - c["dual_tower_layers"] - 1
+        if pointing is not None and behind >= 0:
+            names, looks, about = pointing
+            head_at = behind // 2
+            row, at = (names if head_at == 0 else about).T[:2]
+            if len(row):
+                score = (q[row, head_at, at][:, None] @ k[row, head_at].transpose(-1, -2))[:, 0] + bias[row, 0, at]
+                seen = looks if head_at == 0 else F.one_hot(about[:, 2], length).bool()
+                told.append(-score.float().log_softmax(-1).masked_fill(~seen, -1e9).logsumexp(-1).mean())
         a = (q @ k.transpose(-1, -2) + bias).softmax(-1).to(v.dtype) @ v
         x = x + a.transpose(1, 2).flatten(2) @ b.attn_out.weight.T
         h = rms(x, b.ff_norm.weight, c["rms_norm_eps"])
@@ -163,9 +189,25 @@ def attention_bias(prompt, whole, length):
     return torch.zeros(len(prompt), length, length).masked_fill_(at >= limit[..., None], -1e9)[:, None]
 
 
+# States of words have a standard deviation of about 1,600 from the first MLP on, where bind.py's products are. What is
+# written next to them as softly as by usual weights is lost in the norms: texts learned nothing of pictures in 4 thousand
+# batches. So what writes into the text side behind drawing starts this many times louder, and is trained at rates as much
+# higher, which is the same as a smaller unit.
+LOUD = 800.0
+
+
+def writers(net):
+    """Matrices of what writes into the text side and only understanding reads: values and MLPs."""
+    joint, blocks = CONFIG["dual_tower_layers"] + 1, net.transformer.blocks
+    out = [blocks[joint - 1].ff_out.weight]
+    for block in blocks[joint:]:
+        out += [block.v_proj.weight, block.ff_out.weight]
+    return out
+
+
 def trained(net, fresh_rows):
-    """Of the network, what only understanding reads: ((hidden matrices for Muon, the rest for Adam), {parameter id: mask of
-    the part that may change}).
+    """Of the network, what only understanding reads, without `writers`: ((hidden matrices for Muon, the rest for Adam),
+    {parameter id: mask of the part that may change}).
 
     `fresh_rows` bool [vocabulary]: words that no prompt of a drawing or an edit holds."""
     g = CONFIG["d_model_gen"]
@@ -173,7 +215,7 @@ def trained(net, fresh_rows):
     for index, b in enumerate(net.transformer.blocks):
         if index < joint - 1:
             continue
-        names = ["q_proj", "ff_proj", "up_proj", "ff_out"] + (["k_proj", "v_proj"] if index >= joint else [])
+        names = ["q_proj", "ff_proj", "up_proj"] + (["k_proj"] if index >= joint else [])
         matrices += [getattr(b, name).weight for name in names]
         rest += [b.ff_norm.weight] + ([b.attn_norm.weight] if index >= joint else [])
         # The generation branch uses the first rows.
@@ -185,8 +227,10 @@ def trained(net, fresh_rows):
 
 
 def sight_parameters(sight):
-    """(hidden matrices for Muon, the rest for Adam)."""
+    """(hidden matrices for Muon, the rest for Adam), without the last of the projector, which writes too."""
     matrices, rest = [], []
     for name, p in sight.named_parameters():
-        (matrices if p.ndim == 2 and name.startswith(("layers", "pool", "project")) else rest).append(p)
+        if name.startswith("project.1"):
+            continue
+        (matrices if p.ndim == 2 and name.startswith(("patch", "layers", "pool", "project")) else rest).append(p)
     return matrices, rest

@@ -24,12 +24,15 @@ interface Told {
 export interface SceneFixture {
   /** Of the prompt's conditional row. */
   readonly caption: string;
-  readonly told: Told;
+  /** Undefined: the fixture is of weights that cannot see, and has no such cases. */
+  readonly told: Told | undefined;
   /** Names of cases of one kind: `cases("draw")` gives draw_blank and so on. */
   cases(kind: "draw" | "decode" | "encode"): readonly string[];
   dims(name: string): readonly number[];
   /** fp32 values. */
   floats(name: string): Promise<Float32Array>;
+  /** Of drawn logits [positions, codes] those of the codes that the fixture keeps: each `every`-th. */
+  kept(logits: Float32Array, codes: number): Float32Array;
   /** Small integers: ids, positions, pixels. */
   integers(name: string): Promise<number[]>;
   close(): Promise<void>;
@@ -56,16 +59,18 @@ export async function weightFiles(folder = SCENES): Promise<readonly string[]> {
 
 export async function openFixture(): Promise<SceneFixture> {
   const tensors = await Safetensors.open(await fileSource(FILE, "test/fixtures/scenes.safetensors"));
-  const { caption = "", told = "" } = await readMetadata(FILE);
+  const metadata = await readMetadata(FILE);
+  const told: Told | undefined = metadata["told"] === undefined ? undefined : JSON.parse(metadata["told"]);
   return {
-    caption,
-    told: JSON.parse(told),
+    caption: metadata["caption"] ?? "",
+    told,
     cases: (kind) =>
       [...new Set([...tensors.entries.keys()].map((name) => name.split("/")[0] ?? ""))].filter((name) =>
         name.startsWith(`${kind}_`)
       ),
     dims: (name) => tensors.entries.get(name)?.dims ?? [],
     floats: (name) => tensors.readFloat(name),
+    kept: (logits, codes) => logits.filter((_, i) => (i % codes) % (told?.every ?? 1) === 0),
     integers: async (name) => Array.from(await tensors.readInteger(name), Number),
     close: () => tensors.close(),
   };
