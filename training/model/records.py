@@ -47,7 +47,8 @@ class Records:
         self.mask, self.end, self.pad = token("<|mdm_mask|>"), token("<|eot_id|>"), token("<|endoftext|>")
 
     def answered(self, rng, task):
-        """-> (prompt ids, answer ids, picture or None, what it shows in each cell: `shown`, or -1)."""
+        """-> (prompt ids, answer ids, picture or None, what it shows in each cell: `shown`, or -1, whether the
+        answer is about what the prompt names)."""
         if task == "plan":
             _, caption, scene = self.tasks.prompted(rng)
             micro = "" if rng.random() < 0.3 else templates.micro_string(self.world.canvas)
@@ -63,10 +64,11 @@ class Records:
                 picture, things = self.world.render(scene), shown(scene)
             text = templates.chat("<image>" + templates.judge_request(caption))
         else:
-            scene, _, asked, answer = question(self.tasks, rng)
+            scene, kind, asked, answer = question(self.tasks, rng)
+            named = kind != "which"  # whose answer is another thing than the one that is named
             text, picture, things = templates.chat(f"<image>\n {asked}"), self.world.render(scene), shown(scene)
         answer = self.tokenizer.encode(answer, add_special_tokens=False).ids
-        return templates.encode(self.tokenizer, text, IMAGE_TOKENS), answer, picture, things
+        return templates.encode(self.tokenizer, text, IMAGE_TOKENS), answer, picture, things, task == "answer" and named
 
     def batch(self, step):
         """-> (task, {ids [B, T] with -1 at picture tokens, prompt and whole [B] lengths, asked [K] places in B * T, target
@@ -135,10 +137,10 @@ class Records:
                 out += [(at, own[0]) for at in asked if own and end < at <= end + 4]
                 start = end
             return out
-        spoken = self.spoken(ids[:row["prompt"]]) if task == "answer" else []
+        spoken = self.spoken(ids[:row["prompt"]]) if row["named"] else []
         return [(at, spoken[-1]) for at in asked if spoken]
 
-    def noised(self, rng, prompt, answer, picture, things, length):
+    def noised(self, rng, prompt, answer, picture, things, named, length):
         answer = answer[:length - 1] + [self.end]
         target = np.array(answer + [self.pad] * (length - len(answer)))
         weight = np.where(np.arange(length) < len(answer), 1.0, 0.1)
@@ -149,7 +151,7 @@ class Records:
             masked[:16 * block], masked[16 * (block + 1):] = False, True
         masked[int(rng.integers(len(answer)))] = True
         at = np.flatnonzero(masked)
-        return {"ids": prompt + np.where(masked, self.mask, target).tolist(), "prompt": len(prompt), "picture": picture,
+        return {"named": named, "ids": prompt + np.where(masked, self.mask, target).tolist(), "prompt": len(prompt), "picture": picture,
                 "things": things, "asked": len(prompt) + at, "target": target[at], "weight": weight[at]}
 
     def found(self, rng, most):
