@@ -112,6 +112,13 @@ class Stage:
             self.average[k].lerp_(v, 1 - keep)
         return norm
 
+    def report(self, sums, digits) -> None:
+        """After a step: tells the means of `sums` and empties it, every 50th time, and keeps a checkpoint every two minutes."""
+        if self.step % 50 == 0:
+            tell(self.log, {"step": self.step, "seconds": round(self.seconds(), 1), **means(sums, digits)})
+            sums.clear()
+        self.keep(every=120)
+
     def keep(self, every=0) -> None:
         """Writes the checkpoint, if the last one is `every` seconds old."""
         if time.time() - self.saved >= every:

@@ -21,7 +21,8 @@ from safetensors.torch import save_file  # noqa: E402
 from scenes import KINDS  # noqa: E402
 import templates  # noqa: E402
 from templates import draw_prompt_ids, unconditional_ids  # noqa: E402
-from understanding import Sight, attention_bias, embed, text_states  # noqa: E402
+from sight import Sight  # noqa: E402
+from understanding import attention_bias, embed, text_states  # noqa: E402
 
 CAPTION = "a photo of a red car and a blue dog"
 SCENES = ROOT / "models/scenes"

@@ -18,7 +18,8 @@ from network import Network  # noqa: E402
 from picture_prompt import picture_prompt, sides  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 from tokenizers import Tokenizer  # noqa: E402
-from understanding import Sight, embed  # noqa: E402
+from sight import Sight  # noqa: E402
+from understanding import embed  # noqa: E402
 
 CONFIG = {
     "d_model": 64, "d_model_gen": 32, "n_heads": 2, "n_layers": 5, "dual_tower_layers": 1, "mlp_hidden_size": 96,

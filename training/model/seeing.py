@@ -7,10 +7,11 @@ from data import held_out_things
 from folder import load_weights
 from picture_prompt import picture_prompt
 from probes import Probed, Things
+from sight import Sight, sight_parameters
 from stage import Team
 from trainee import Trainee
 from trainee import trained as drawn
-from understanding import LOUD, Sight, attention_bias, embed, sight_parameters, text_states, writers
+from understanding import LOUD, attention_bias, embed, text_states, writers
 from understanding import trained as understood
 
 

@@ -21,7 +21,7 @@ from data import Draws  # noqa: E402
 from picture_data import PictureDraws  # noqa: E402
 from records import Records  # noqa: E402
 from seeing import Seeing, projector_team, sight_team, trained  # noqa: E402
-from stage import Stage, Team, add, gradients, means, tell  # noqa: E402
+from stage import Stage, Team, add, gradients  # noqa: E402
 from understanding import LOUD  # noqa: E402
 from train_draw import add_codes, begun, drawing_options  # noqa: E402
 from trainee import compile_gen  # noqa: E402
@@ -109,12 +109,9 @@ def main() -> None:
         if task == "edit":
             for name, which in (("changed", b["changed"]), ("kept", ~b["changed"])):
                 add(sums, f"edit_{name}", each[which].sum(), int(which.sum()))
-        norm = stage.update(gradients(loss, stage.teams, ["picture", "places"] if drawn else ["text", "writers"] if settled else ["text", "writers", "projector", "sight"]))
-        add(sums, f"{task}_norm", norm)
-        if stage.step % 50 == 0:
-            tell(stage.log, {"step": stage.step, "seconds": round(stage.seconds(), 1), **means(sums, 3)})
-            sums = {}
-        stage.keep(every=120)
+        teams = ["picture", "places"] if drawn else ["text", "writers"] + ([] if settled else ["projector", "sight"])
+        add(sums, f"{task}_norm", stage.update(gradients(loss, stage.teams, teams)))
+        stage.report(sums, 3)
     stage.keep()
 
 

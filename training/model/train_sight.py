@@ -16,7 +16,7 @@ import torch  # noqa: E402
 from data import Draws  # noqa: E402
 from records import shown  # noqa: E402
 from seeing import Seeing, projector_team, sight_team  # noqa: E402
-from stage import Stage, add, gradients, means, tell  # noqa: E402
+from stage import Stage, add, gradients  # noqa: E402
 from tasks import Tasks  # noqa: E402
 from train_draw import begun, drawing_options  # noqa: E402
 
@@ -37,8 +37,8 @@ def main() -> None:
 
     torch.set_default_device(device)
     model = Seeing(torch.from_numpy(draws.table.codebook).to(device), options.bf16)
-    teams = sight_team(model, options.rate, options.adam, options.bf16), projector_team(model, options.rate, options.adam, options.bf16)
-    stage = Stage(model, dict(zip(("sight", "projector"), teams)), options)
+    rates = options.rate, options.adam, options.bf16
+    stage = Stage(model, {"sight": sight_team(model, *rates), "projector": projector_team(model, *rates)}, options)
     if not stage.resume(device):
         model.sight.start(fetch(1 << 20, 1000)[0])
     stage.begin()
@@ -50,10 +50,7 @@ def main() -> None:
             loss = model.seen_loss(patches, model.sight.cells(patches), things)
         add(sums, "norm", stage.update(gradients(loss, stage.teams, list(stage.teams))))
         add(sums, "seen", loss.detach())
-        if stage.step % 50 == 0:
-            tell(stage.log, {"step": stage.step, "seconds": round(stage.seconds(), 1), **means(sums, 4)})
-            sums = {}
-        stage.keep(every=120)
+        stage.report(sums, 4)
     stage.keep()
 
 
