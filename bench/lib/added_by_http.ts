@@ -1,10 +1,14 @@
 /**
- * What a request adds to the engine's own time: the same picture by turns through the core (open, steps, decode) and
- * through HTTP, in one process and so with the same threads, one at a time, with nothing else to do.
+ * What a request adds to the engine's own time: the same picture by turns through the engine (open, steps, decode),
+ * through a run that nobody asked for over HTTP (queue, snapshots, commits, file), and through HTTP; in one process and so
+ * with the same threads, one at a time, with nothing else to do. The HTTP layer (`functions/`, the socket, the client) is
+ * what a request adds to such a run.
  *
  * @module
  */
 import { codecThread } from "../../core/image/codec_thread.ts";
+import { ended } from "../../core/runs/follow.ts";
+import { type House, openHouse } from "../../core/runs/house.ts";
 import { openInference } from "../../core/tasks/remote.ts";
 import { median } from "./median.ts";
 import { type Parts, RequestWatch } from "./request_watch.ts";
@@ -16,19 +20,23 @@ export interface Input {
   readonly steps: number;
 }
 
-/** Ms of one picture by both ways. */
+/** Ms of one picture by all ways. */
 interface Pair {
   /** `RemoteInference.draw`. */
   readonly engine: number;
   /** Its file, by the server's own codec. */
   readonly file: number;
+  /** From asking for it until its result's bytes are there. */
+  readonly run: number;
   /** From the request to the answer's last byte. */
   readonly request: number;
   readonly parts: Parts;
 }
 
 /** Pictures of each side that only warm up. */
-const WARM_UP = 5;
+const WARM_UP = 6;
+
+const OWNER = "bench";
 
 export interface Spread {
   readonly p50: number;
@@ -42,10 +50,15 @@ export interface AddedByHttp {
   readonly pictures: number;
   readonly engine_ms: Spread;
   readonly file_ms: Spread;
+  readonly run_ms: Spread;
   readonly request_ms: Spread;
-  /** Pair by pair: request - engine - file. */
+  /** Pair by pair: request - run. */
+  readonly http_ms: Spread;
+  /** 95 % interval of the median of `http_ms`, by order statistics. */
+  readonly http_p50_interval_ms: readonly [number, number];
+  /** Pair by pair: request - engine - file, so with the run's queue, snapshots and commits. */
   readonly added_ms: Spread;
-  /** 95 % interval of the median of `added_ms`, by order statistics. */
+  /** Likewise of `added_ms`. */
   readonly added_p50_interval_ms: readonly [number, number];
   /** Pair by pair: request - engine, the writing of the file with it. */
   readonly added_with_file_ms: Spread;
@@ -62,10 +75,14 @@ export async function addedByHttp(
   const watch = new RequestWatch(await openInference({ modelFolder: model, provider: "cpu" }), codecThread());
   const { inference, codec } = watch;
   const server = await serverHere(inference, codec);
+  const folder = await Deno.makeTempDir();
+  const { encode } = codec;
+  const house = await openHouse({ inference, modelFolder: model, store: `${folder}/runs.db`, encode });
   try {
     const pairs: Pair[] = [];
     for (let seed = 0; seed < WARM_UP + pictures; seed++) {
       let own: { readonly engine: number; readonly file: number } | undefined;
+      let run: number | undefined;
       let asked: { readonly request: number; readonly parts: Parts } | undefined;
       const sides = [
         async () => {
@@ -73,29 +90,51 @@ export async function addedByHttp(
           own = { engine, file: (await timed(() => codec.encode(picture, "png")))[0] };
         },
         async () => {
+          run = (await timed(() => runPicture(house, input(seed))))[0];
+        },
+        async () => {
           const start = watch.start();
           const [request] = await timed(() => post(server.url, input(seed)));
           asked = { request, parts: watch.parts(start, request) };
         },
       ];
-      // Each side is first in every other pair.
-      for (const side of seed % 2 === 0 ? sides : sides.toReversed()) await side();
-      if (seed >= WARM_UP && own !== undefined && asked !== undefined) pairs.push({ ...own, ...asked });
+      // Each side is first, second and last equally often.
+      const first = seed % sides.length;
+      for (const side of [...sides.slice(first), ...sides.slice(0, first)]) await side();
+      if (seed >= WARM_UP && own && run !== undefined && asked) pairs.push({ ...own, run, ...asked });
     }
     return summary(pairs);
   } finally {
+    await house.close();
+    await Deno.remove(folder, { recursive: true });
     await server.stop();
   }
 }
 
+/** As the door of pictures does it, from the checked input to the file's bytes. */
+async function runPicture({ runs }: House, input: Input): Promise<void> {
+  const { record: { id } } = await runs.create(OWNER, {
+    task: "draw",
+    input: { ...input },
+    output: { format: "png" },
+  });
+  const last = await ended(runs.ledger, OWNER, id, AbortSignal.timeout(60_000));
+  if (last?.state !== "succeeded") throw new Error(`the run ended as ${last?.state ?? "lost"}`);
+  await runs.resultOf(last);
+}
+
 export function summary(pairs: readonly Pair[]): AddedByHttp {
+  const http = pairs.map(({ run, request }) => request - run);
   const added = pairs.map(({ engine, file, request }) => request - engine - file);
   const part = (name: keyof Parts) => round(median(pairs.map(({ parts }) => parts[name])));
   return {
     pictures: pairs.length,
     engine_ms: spread(pairs.map(({ engine }) => engine)),
     file_ms: spread(pairs.map(({ file }) => file)),
+    run_ms: spread(pairs.map(({ run }) => run)),
     request_ms: spread(pairs.map(({ request }) => request)),
+    http_ms: spread(http),
+    http_p50_interval_ms: medianInterval(http),
     added_ms: spread(added),
     added_p50_interval_ms: medianInterval(added),
     added_with_file_ms: spread(pairs.map(({ engine, request }) => request - engine)),

@@ -27,7 +27,6 @@ const SEED = 6;
 /** Files that are the same. */
 const KEPT = [
   "tokenizer.json",
-  "generation.json",
   "lexicon.json",
   "vqvae/config.json",
   "vqvae/diffusion_pytorch_model.safetensors",
@@ -37,6 +36,9 @@ const KEPT = [
 export async function writeWholeModel(from: string, to: string): Promise<void> {
   await mkdir(join(to, "vqvae"), { recursive: true });
   for (const file of KEPT) await copyFile(join(from, file), join(to, file));
+  // Not for which tasks the weights were trained.
+  const { tasks: _, ...generation } = await readJson(from, "generation.json") as Readonly<Record<string, unknown>>;
+  await writeFile(join(to, "generation.json"), JSON.stringify(generation));
   const trained = await openFolder(from);
   try {
     const raw = await readJson(from, "config.json") as Readonly<Record<string, unknown>>;

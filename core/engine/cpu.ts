@@ -60,6 +60,9 @@ export async function openCpu(options: CpuOptions): Promise<Engine> {
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       logSeverityLevel: 3,
+      // Threads that wait spin for a while. Within a step that saves time; behind it they would hold the cores that the
+      // run's commit, its file and its answer wait for.
+      extra: { session: { force_spinning_stop: "1" } },
     },
     location: "cpu",
     ...(options.profile === undefined ? {} : { profile: options.profile }),

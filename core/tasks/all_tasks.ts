@@ -162,9 +162,9 @@ const NEEDS: Readonly<Record<TaskName, readonly (keyof Abilities)[]>> = {
   reflect: ["words", "sight"],
 };
 
-/** What the weights of a folder can do of it. */
-export function tasksFor(abilities: Abilities): readonly TaskName[] {
-  return TASKS.filter((name) => NEEDS[name].every((need) => abilities[need]));
+/** What the weights of a folder can do of what they were `trained` for. @param trained see trained_tasks.ts */
+export function tasksFor(abilities: Abilities, trained: readonly TaskName[] = TASKS): readonly TaskName[] {
+  return TASKS.filter((name) => trained.includes(name) && NEEDS[name].every((need) => abilities[need]));
 }
 
 /** @throws {UnmaskError} `task_unknown`, `task_not_supported` */
@@ -182,7 +182,9 @@ export function refuseTask(name: string, able: readonly TaskName[], model: strin
   const missing = NEEDS[known].map((need) => `the ${need}`).join(" or ");
   throw new UnmaskError({
     code: "task_not_supported",
-    message: `the model ${model} cannot ${known}: its folder holds no trained weights for ${missing} that it takes`,
+    message:
+      `the model ${model} cannot ${known}: it was not trained for that, or its folder holds no trained weights for ` +
+      `${missing} that it takes`,
     fix: `serve a model that can; this one does: ${able.join(", ")}`,
     param: "task",
   });

@@ -24,10 +24,11 @@ import {
   type ThreadTasks,
 } from "./all_tasks.ts";
 import { createDraw, type DrawTask } from "./draw.ts";
-import { DRAW_DEFAULTS, parseDrawDefaults } from "./draw_defaults.ts";
+import { parseDrawDefaults } from "./draw_defaults.ts";
 import { unpackPictures } from "./input_pictures.ts";
 import { OpenSteppers } from "./open_steppers.ts";
 import type { Delta } from "./task.ts";
+import { parseTrainedTasks } from "./trained_tasks.ts";
 import { warmUp } from "./warm_up.ts";
 
 export interface LoadOptions {
@@ -66,11 +67,10 @@ export async function loadModel({ modelFolder, provider, threads }: LoadOptions)
   // The folder's small files first: what is wrong with them shows before seconds of loading.
   const words = await optionalText(modelFolder, "lexicon.json");
   const lexicon = words === undefined ? null : parseLexicon(words);
-  const generation = await optionalText(modelFolder, "generation.json");
-  const draw = createDraw({
-    lexicon,
-    defaults: generation === undefined ? DRAW_DEFAULTS : parseDrawDefaults(parseJson(generation)),
-  });
+  const text = await optionalText(modelFolder, "generation.json");
+  const generation = text === undefined ? {} : parseJson(text);
+  const trained = parseTrainedTasks(generation);
+  const draw = createDraw({ lexicon, defaults: parseDrawDefaults(generation) });
   const engine = await openEngine({
     ...(provider === undefined ? {} : { provider }),
     ...(threads === undefined ? {} : { threads }),
@@ -83,7 +83,7 @@ export async function loadModel({ modelFolder, provider, threads }: LoadOptions)
       model: basename(resolve(modelFolder)),
       imageSize: model.config.nativeResolution,
       loaded: model.loaded,
-      tasks: tasksFor(await abilitiesOf(modelFolder, model.tokenizer)),
+      tasks: tasksFor(await abilitiesOf(modelFolder, model.tokenizer), trained),
     };
     return { engine, model, draw, lexicon, info };
   } catch (error) {

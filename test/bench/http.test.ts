@@ -6,13 +6,14 @@ import type { RemoteInference } from "../../core/tasks/remote.ts";
 
 const parts = { before: 3, engine: 100, between: 1, file: 8, after: 2 };
 
-test("what a request adds is the median of pairs, with its spread, beyond the engine and the file", () => {
+test("what HTTP adds to a run, and both to the engine and the file, are medians of pairs, with their spread", () => {
   // A slow machine slows both sides of a pair: medians of each side would differ by more.
   const pairs = [4, 6, 5, 7, 90].map((added, i) => {
     const engine = 400 + 100 * i;
-    return { engine, file: 8, request: engine + 8 + added, parts };
+    return { engine, file: 8, run: engine + 8 + added / 2, request: engine + 8 + added, parts };
   });
-  const { added_ms, added_with_file_ms, added_p50_interval_ms, engine_ms, parts_ms } = summary(pairs);
+  const { http_ms, added_ms, added_with_file_ms, added_p50_interval_ms, engine_ms, parts_ms } = summary(pairs);
+  expect(http_ms).toEqual({ p50: 3, p25: 2.5, p75: 3.5, minimum: 2 });
   expect(added_ms).toEqual({ p50: 6, p25: 5, p75: 7, minimum: 4 });
   expect(added_with_file_ms.p50).toBe(14);
   expect(added_p50_interval_ms).toEqual([4, 90]);

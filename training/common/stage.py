@@ -1,9 +1,36 @@
 """What the stages have in common: rates over their time, checkpoints that a killed process cannot spoil, and logs."""
+import argparse
 import json
+import pathlib
 import time
 
 import torch
 from muon import Muon
+
+
+def stage_options(minutes, rate, out, init=None):
+    """What every stage can be told. `out`: a folder in training/runs."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--minutes", type=float, default=minutes)
+    parser.add_argument("--rate", type=float, default=rate, help="Muon")
+    parser.add_argument("--adam", type=float, default=rate, help="Adam, for tables and norms")
+    parser.add_argument("--decay", type=float, default=0.5, help="share of the time over which the rates fall")
+    parser.add_argument("--average", type=float, default=0.995)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--init", type=pathlib.Path, default=init, help="start from the weights of this model folder, or of a checkpoint with its probes")
+    parser.add_argument("--bf16", action="store_true", help="matrix products in bf16 (CPUs with AMX or AVX-512, CUDA)")
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parents[1] / "runs" / out)
+    return parser
+
+
+def begun(parser):
+    """-> (options, device); the same random numbers follow each time."""
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    options.out.mkdir(parents=True, exist_ok=True)
+    return options, "cuda" if torch.cuda.is_available() else "cpu"
 
 
 class Team:

@@ -7,6 +7,7 @@ from data import held_out_things
 from folder import load_weights
 from picture_prompt import picture_prompt
 from probes import Probed, Things
+from records import SEEN
 from sight import Sight, sight_parameters
 from stage import Team
 from trainee import Trainee
@@ -16,7 +17,6 @@ from understanding import trained as understood
 
 
 SIGHT = ("sight.", "seen.", "corners", "extents")
-EDGES = CONFIG["native_resolution"] // 32 + 1
 
 
 class Seeing(Trainee):
@@ -25,14 +25,14 @@ class Seeing(Trainee):
     def __init__(self, codebook, bf16=False):
         super().__init__(codebook, bf16, fixed=True)
         self.sight = Sight()
-        # Training only: which class in which tint stands in each patch, and how far that thing extends, read from the
-        # tower's last layer and from what of it enters the text. Questions ask for one thing of a picture, and late; these
+        # Training only: which class in which tint stands in each patch, how far that thing extends and what it is to the
+        # others, read from the tower's last layer and from what of it enters the text. Questions ask for one thing of a picture, and late; these
         # ask for all of it.
         widths = [VISION["hidden_size"], CONFIG["d_model"]]
         self.seen = nn.ModuleList([Things(width) for width in widths])
         self.corners = nn.Parameter(torch.randn(4, widths[1], widths[1]) / widths[1] ** 0.5)
-        self.extents = nn.Parameter(torch.zeros(sum(widths), 4 * EDGES))
-        self.extents_bias = nn.Parameter(torch.zeros(2, 4 * EDGES))
+        self.extents = nn.Parameter(torch.zeros(sum(widths), sum(SEEN)))
+        self.extents_bias = nn.Parameter(torch.zeros(2, sum(SEEN)))
         # And one reads the cell of gen tokens behind the joint layers, of a source and of what is drawn alike, so that the
         # split layers can look at the same place (`looking_loss`).
         cells = (CONFIG["native_resolution"] // 32) ** 2
@@ -129,7 +129,7 @@ class Seeing(Trainee):
                 seen = self.seen_loss(patches, cells, b["things"])
             bias = attention_bias(b["prompt"], b["whole"], b["ids"].shape[1])
             x = embed(net, b["ids"], features)
-            states = text_states(net, x, bias.bfloat16() if self.bf16 else bias, b["asked"], (b["names"], b["looks"], b["about"]), pointed)
+            states = text_states(net, x, bias.bfloat16() if self.bf16 else bias, b["asked"], self.pointing(b), pointed)
             logits = (states @ net.transformer.ff_out.weight.T).float()
         each, weight = F.cross_entropy(logits, b["target"], reduction="none"), b["weight"]
         right = (logits.detach().argmax(-1) == b["target"]).float()
@@ -138,8 +138,15 @@ class Seeing(Trainee):
         parts = {"loss": mean(each), "right": mean(right), "seen": seen, "pointing": sum(pointed)}
         return parts["loss"] + seen + parts["pointing"], {name: float(torch.as_tensor(value).detach()) for name, value in parts.items()}
 
+    @staticmethod
+    def pointing(b):
+        """What `text_states` takes, of a batch of records.py."""
+        row, at, name = b["about"].T
+        return {"names": (*b["names"].T, b["looks"]), "subjects": (*b["subjects"].T, b["subject_looks"]),
+                "about": (row, at, F.one_hot(name, b["ids"].shape[1]).bool())}
+
     def seen_loss(self, patches, cells, things):
-        """Cross-entropy of the probes: `patches` [B, 64, hidden], `cells` [B, 16, d_model], `things` [B, 64, 5]
+        """Cross-entropy of the probes: `patches` [B, 64, hidden], `cells` [B, 16, d_model], `things` [B, 64, 1 + SEEN]
         (records.shown; -1: unknown)."""
         known = things[..., 0] >= 0
         if not known.any():
@@ -149,10 +156,12 @@ class Seeing(Trainee):
         corners = corners.unflatten(1, (n, n)).unflatten(3, (2, 2)).transpose(2, 3).flatten(1, 4)
         loss = Probed.probes([table() for table in self.seen], [patches[known], corners[known]], things[..., 0][known], self.held_out)
         within = things[..., 1] >= 0
-        edges, widths = things[..., 1:][within].flatten(), [patches.shape[-1], corners.shape[-1]]
+        columns, widths = things[..., 1:][within].T, [patches.shape[-1], corners.shape[-1]]
         for states, weight, bias in zip((patches, corners), self.extents.split(widths), self.extents_bias):
             logits = Probed.normal(states[within]) @ weight + bias
-            loss = loss + F.cross_entropy(logits.unflatten(1, (4, EDGES)).flatten(0, 1), edges)
+            each = [F.cross_entropy(of, column) for of, column in zip(logits.split(SEEN, -1), columns)]
+            # How many of a class there are, in whatever tints, comes last.
+            loss = loss + sum(each[:4]) / 4 + sum(each[4:]) / 2 + 2 * each[5]
         return loss / 2
 
 

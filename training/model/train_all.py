@@ -21,9 +21,9 @@ from data import Draws  # noqa: E402
 from picture_data import PictureDraws  # noqa: E402
 from records import Records  # noqa: E402
 from seeing import Seeing, projector_team, sight_team, trained  # noqa: E402
-from stage import Stage, Team, add, gradients  # noqa: E402
+from stage import Stage, Team, add, begun, gradients  # noqa: E402
 from understanding import LOUD  # noqa: E402
-from train_draw import add_codes, begun, drawing_options  # noqa: E402
+from train_draw import add_codes, drawing_options  # noqa: E402
 from trainee import compile_gen  # noqa: E402
 
 

@@ -7,7 +7,6 @@ which `prefix` attention makes exact. Muon for the hidden matrices, Adam for tab
 for evaluation. With `--helpers 1` a second process adds gradients of further batches whenever its core is free; without
 it, a resumed run repeats an undisturbed one exactly. CUDA is used when present.
 """
-import argparse
 import os
 import pathlib
 import sys
@@ -20,7 +19,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 import torch.multiprocessing as mp  # noqa: E402
 from data import Draws  # noqa: E402
-from stage import Stage, Team, add, means, tell  # noqa: E402
+from stage import Stage, Team, add, begun, means, stage_options, tell  # noqa: E402
 from probes import Probed  # noqa: E402
 from tables import GROUND_CODES, SHAPES  # noqa: E402
 from trainee import compile_gen, trained  # noqa: E402
@@ -49,33 +48,14 @@ def helper(model, buffer, count, lock, options):
 
 def drawing_options(minutes, rate, out, init=None):
     """What every stage that trains drawing can be told."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--minutes", type=float, default=minutes)
+    parser = stage_options(minutes, rate, out, init)
     parser.add_argument("--prompts", type=int, default=16)
     parser.add_argument("--group", type=int, default=5)
-    parser.add_argument("--rate", type=float, default=rate, help="Muon")
-    parser.add_argument("--adam", type=float, default=rate, help="Adam, for tables and norms")
-    parser.add_argument("--decay", type=float, default=0.5, help="share of the time over which the rates fall")
     parser.add_argument("--blank", type=float, default=0.15, help="share of pictures that are masked whole")
     parser.add_argument("--dropped", type=float, default=0.1, help="share of prompts that are dropped, as guidance drops them")
     parser.add_argument("--shares", type=float, nargs=6, help="of the kinds, in the order of scenes.KINDS (default: data.py's)")
-    parser.add_argument("--average", type=float, default=0.995)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--init", type=pathlib.Path, default=init, help="start from the weights of this model folder, or of a checkpoint with its probes")
-    parser.add_argument("--bf16", action="store_true", help="matrix products in bf16 (CPUs with AMX, CUDA)")
     parser.add_argument("--compile", action="store_true", help="compile the gen branch (1-2 minutes at the start)")
-    parser.add_argument("--out", type=pathlib.Path, default=HERE.parent / "runs" / out)
     return parser
-
-
-def begun(parser):
-    """-> (options, device); the same random numbers follow each time."""
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    torch.manual_seed(options.seed)
-    options.out.mkdir(parents=True, exist_ok=True)
-    return options, "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def add_codes(sums, b, each, task=""):

@@ -16,15 +16,14 @@ import torch  # noqa: E402
 from data import Draws  # noqa: E402
 from records import shown  # noqa: E402
 from seeing import Seeing, projector_team, sight_team  # noqa: E402
-from stage import Stage, add, gradients  # noqa: E402
+from stage import Stage, add, begun, gradients, stage_options  # noqa: E402
 from tasks import Tasks  # noqa: E402
-from train_draw import begun, drawing_options  # noqa: E402
 
 PICTURES = 96
 
 
 def main() -> None:
-    options, device = begun(drawing_options(minutes=6, rate=3e-3, out="sight"))
+    options, device = begun(stage_options(minutes=6, rate=3e-3, out="sight"))
     draws = Draws(options.seed)
     tasks = Tasks(draws.world)
 
@@ -40,6 +39,8 @@ def main() -> None:
     rates = options.rate, options.adam, options.bf16
     stage = Stage(model, {"sight": sight_team(model, *rates), "projector": projector_team(model, *rates)}, options)
     if not stage.resume(device):
+        stage.start(options.init, device)
+    if not stage.step and not options.init:
         model.sight.start(fetch(1 << 20, 1000)[0])
     stage.begin()
     sums = {}

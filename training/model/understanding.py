@@ -20,11 +20,15 @@ def embed(net, ids, features=None):
     return out
 
 
+# Which head of which split layer is told where to look, in the order in which a question is answered: from a name at what it
+# names, from what is asked at the name that it is about, and from there at the things that it is about.
+POINTING = {0: (("names", 0),), 1: (("names", 0), ("about", 3)), 2: (("about", 1), ("subjects", 2)), 3: (("about", 1), ("subjects", 2))}
+
+
 def text_states(net, x, bias, asked, pointing=None, told=None):
     """Embeddings [B, T, d], `attention_bias`, places [K] in B * T -> their states after the final norm [K, d].
-    `pointing`: names [N, 2], looks bool [N, T] and about [M, 3] of records.py, for which `told` gets cross-entropies: in the
-    first two split layers of the first head's looks from names at what they name, in the next two of the second head's
-    from what is asked at the name that it is about."""
+    `pointing`: {"names", "about", "subjects": (rows [N], places [N], where each shall look, bool [N, T])}, for which
+    `told` gets cross-entropies of the looks of POINTING's heads."""
     c = net.c
     length, head = x.shape[1], c["d_model"] // c["n_heads"]
     cos, sin = rope_table(torch.arange(length), head, c["rope_theta"])
@@ -34,13 +38,10 @@ def text_states(net, x, bias, asked, pointing=None, told=None):
         q, k, v = (net.split_heads(t) for t in (h @ w.T).chunk(3, -1))
         q, k = rotate(q, cos, sin).to(v.dtype), rotate(k, cos, sin).to(v.dtype)
         behind = index - c["dual_tower_layers"] - 1
-        if pointing is not None and behind >= 0:
-            names, looks, about = pointing
-            head_at = behind // 2
-            row, at = (names if head_at == 0 else about).T[:2]
+        for kind, head_at in POINTING.get(behind, ()) if pointing else ():
+            row, at, seen = pointing[kind]
             if len(row):
                 score = (q[row, head_at, at][:, None] @ k[row, head_at].transpose(-1, -2))[:, 0] + bias[row, 0, at]
-                seen = looks if head_at == 0 else F.one_hot(about[:, 2], length).bool()
                 told.append(-score.float().log_softmax(-1).masked_fill(~seen, -1e9).logsumexp(-1).mean())
         a = (q @ k.transpose(-1, -2) + bias).softmax(-1).to(v.dtype) @ v
         x = x + a.transpose(1, 2).flatten(2) @ b.attn_out.weight.T

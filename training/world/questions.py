@@ -11,11 +11,13 @@ def question(tasks, rng):
     kinds = list(LANGUAGE["answer"])
     kind = kinds[int(rng.integers(len(kinds)))]
     while True:
-        one = kind == "what"
+        one, cls = kind == "what", None
         scene = tasks.mixed(rng, 1 if one else 2 if kind == "which" else None)
-        if kind in ("count", "describe", "is_there") and rng.random() < 0.4:
+        if kind in ("describe", "is_there") and rng.random() < 0.4:
             scene = tasks.prompted(rng)[2]
-        found = asked(tasks, rng, kind, scene)
+        elif kind == "count" and rng.random() < 0.7:
+            cls, scene = tasks.counted(rng)
+        found = asked(tasks, rng, kind, scene, cls)
         if found is not None:
             words, answer = found
             asks = LANGUAGE["answer"][kind]["asks"]
@@ -23,8 +25,8 @@ def question(tasks, rng):
             return scene, kind, re.sub(r"\{([^}]*)\}", lambda m: words[m[1]], ask), answer
 
 
-def asked(tasks, rng, kind, scene):
-    """-> ({word: what stands for it}, answer), or None if the scene does not allow the question."""
+def asked(tasks, rng, kind, scene, counted=None):
+    """-> ({word: what stands for it}, answer), or None if the scene does not allow the question. `counted`: the class."""
     things, names = scene.things, tasks.world.names
     classes = [t.cls for t in things]
     single = [t for t in things if classes.count(t.cls) == 1]
@@ -40,7 +42,9 @@ def asked(tasks, rng, kind, scene):
         thing = pick(tinted)
         return {"name": names[thing.cls]}, tasks.world.colors[thing.color - 1]
     if kind == "count":
-        cls = pick(classes) if rng.random() < 0.8 else tasks.other_class(rng, classes)
+        cls = counted
+        if cls is None:
+            cls = pick(classes) if rng.random() < 0.8 else tasks.other_class(rng, classes)
         return {"plural": tasks.plural(cls)}, COUNTS[classes.count(cls)]
     if kind == "where":
         if not single:

@@ -29,17 +29,20 @@ class Tasks:
         """0, 1, 2: of the canvas; on a border it is the middle one."""
         return 0 if 3 * at < self.world.canvas else 2 if 3 * at > 2 * self.world.canvas else 1
 
-    def describe(self, things) -> str:
+    def groups(self, things) -> list:
+        """[(words, things)]: alike things together, in the order of their centres."""
         groups = {}
         for thing in sorted(things, key=lambda t: (t.x + t.size / 2, t.y + t.size / 2)):
             groups.setdefault((thing.cls, thing.color), []).append(thing)
-        parts = []
+        out = []
         for (cls, color), group in groups.items():
-            if len(group) == 1:
-                parts.append(article(self.phrase(group[0])))
-            else:
-                tint = f"{self.world.colors[color - 1]} " if color else ""
-                parts.append(f"{COUNTS[len(group)]} {tint}{self.plural(cls)}")
+            tint = f"{self.world.colors[color - 1]} " if color else ""
+            words = article(self.phrase(group[0])) if len(group) == 1 else f"{COUNTS[len(group)]} {tint}{self.plural(cls)}"
+            out.append((words, group))
+        return out
+
+    def describe(self, things) -> str:
+        parts = [words for words, _ in self.groups(things)]
         return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]
 
     def goes_with(self, cls: int, others) -> bool:
@@ -73,6 +76,18 @@ class Tasks:
             scene = self.placed(rng, kinds)
             if scene is not None:
                 return scene
+
+    def counted(self, rng):
+        """-> (class, a scene with none to four of it, each number as often, and at most four things in all)."""
+        cls, most = self.world.pick_class(rng), self.world.data["max_objects"]
+        count, other = int(rng.integers(most + 1)), self.other_class(rng, [cls])
+        more, alike = min(most - count, (count == 0) + int(rng.integers(2))), rng.random() < 0.5
+        while True:
+            same = self.color(rng, cls)
+            kinds = [(cls, same if alike else self.color(rng, cls)) for _ in range(count)]
+            scene = self.placed(rng, kinds + [(other, self.color(rng, other)) for _ in range(more)])
+            if scene is not None:
+                return cls, scene
 
     def color(self, rng, cls: int) -> int:
         """In 35 of 100 the icon's own colours, else a tint that is not held out."""

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { refuseTask, tasksFor } from "../../../core/tasks/all_tasks.ts";
+import { refuseTask, TASKS, tasksFor } from "../../../core/tasks/all_tasks.ts";
+import { parseTrainedTasks } from "../../../core/tasks/trained_tasks.ts";
 
 test("weights say what can be asked: words for answers and plans, sight for edits, both to point and to reflect", () => {
   expect(tasksFor({ words: false, sight: false })).toEqual(["draw"]);
@@ -18,4 +19,14 @@ test.each([
   );
   expect(refuseTask(task, ["draw", "plan", "edit", "reflect"], "scenes")).toBe(task);
   expect(() => refuseTask(`${task}s`, ["draw"], "scenes")).toThrow(expect.objectContaining({ code: "task_unknown" }));
+});
+
+test("generation.json may say for which of them the weights were trained", () => {
+  const whole = { words: true, sight: true };
+  expect(tasksFor(whole, parseTrainedTasks({ tasks: ["plan", "draw"] }))).toEqual(["draw", "plan"]);
+  expect(tasksFor({ words: false, sight: true }, ["plan", "draw"])).toEqual(["draw"]);
+  for (const silent of [{}, { generation: { steps: 8 } }]) expect(parseTrainedTasks(silent)).toEqual(TASKS);
+  for (const wrong of [{ tasks: [] }, { tasks: ["paint"] }, { tasks: "draw" }, []]) {
+    expect(() => parseTrainedTasks(wrong)).toThrow(expect.objectContaining({ code: "generation_invalid" }));
+  }
 });
