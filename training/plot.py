@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Draws the logs of the training stages: training/plots/vq.png (losses of both halves) and training/plots/draw.png
-(losses by kind of position, scores of the judge) and training/plots/bound.png (drawing after bind.py), from what
-training/runs/ holds. Stages without a log are left out.
+(losses by kind of position, scores of the judge), training/plots/bound.png (drawing after bind.py) and
+training/plots/texts.png, from what training/runs/ holds. Stages without a log are left out.
 
     python3 training/plot.py
 """
@@ -97,7 +97,23 @@ def bound():
     finish(figure, "bound.png")
 
 
+def texts():
+    log = rows("texts", "log.jsonl")
+    if not log:
+        return
+    tasks = {"answer": "answer", "find": "find", "plan": "plan", "judge": "judge"}
+    of = lambda part: {f"{task}_{part}": name for task, name in tasks.items()}
+    figure, (left, right) = plt.subplots(1, 2, figsize=(13, 4.5), layout="constrained")
+    left.set(title="texts: training loss", xlabel="step", ylabel="cross-entropy, nats")
+    losses(left, log, "step", of("loss") | {"answer_seen": "probes: what the tower sees", "find_pointing": "find: where heads look"})
+    right.set(title="masked tokens whose likeliest word is right", xlabel="step", ylabel="share", ylim=(0, 1.02))
+    losses(right, log, "step", of("right"))
+    right.set_yscale("linear")
+    finish(figure, "texts.png")
+
+
 if __name__ == "__main__":
     vq()
     draw()
     bound()
+    texts()

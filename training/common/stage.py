@@ -66,13 +66,13 @@ class Team:
 
     def take(self, grads, merged):
         """Gradients in the order of the parameters, or None -> the squared norm of their mean."""
-        self.grads = [g if g is None or id(p) not in self.parts else g.mul_(self.parts[id(p)]) for p, g in zip(self.parameters, grads)]
+        self.grads = [g if g is None or id(p) not in self.parts else g * self.parts[id(p)] for p, g in zip(self.parameters, grads)]
         return sum(g.pow(2).sum() for g in self.grads if g is not None) / merged ** 2
 
     def update(self, scale):
         """A step. Parameters without a gradient stay, momentum and all."""
         for p, g in zip(self.parameters, self.grads):
-            p.grad = None if g is None else g.mul_(scale)
+            p.grad = None if g is None else g * scale
         for optimizer, _ in self.peaks:
             optimizer.step()
         for p in self.parameters:  # another team may have it too

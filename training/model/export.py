@@ -2,8 +2,8 @@
 """Writes models/scenes in the published layout: fp16 safetensors under the published names, config.json, vqvae/.
 
 What a checkpoint trained replaces what the folder holds; tensors that no stage has trained yet are zero, which costs the
-repository nothing. Three shards, so that new weights of one do not store the others again: the VQ tables, all else that
-only drawing reads, and the rest."""
+repository nothing. Two shards, so that new weights of one do not store the other again: what only drawing reads, and the
+rest."""
 import argparse
 import hashlib
 import json
@@ -25,13 +25,13 @@ from safetensors.torch import save_file  # noqa: E402
 from seeing import Seeing, model_of  # noqa: E402
 from trainee import trained as drawn  # noqa: E402
 
-SHARDS = [f"model-{n:05}-of-00003.safetensors" for n in (1, 2, 3)]
+SHARDS = [f"model-{n:05}-of-00002.safetensors" for n in (1, 2)]
 
 
 @torch.no_grad()
 def exported(state: dict, codebook) -> dict:
-    """fp32 tensors that a checkpoint trained, under the published names: of train_all.py everything, of train_draw.py what
-    drawing reads."""
+    """fp32 tensors that a checkpoint trained, under the published names: of train_draw.py what drawing reads, of the later
+    stages everything."""
     model = model_of(state, codebook)
     every, used = isinstance(model, Seeing), {id(p) for part in drawn(model) for p in part}
     out = {f"model.{name}": p.detach().clone() for name, p in model.net.named_parameters() if every or id(p) in used}
@@ -40,9 +40,7 @@ def exported(state: dict, codebook) -> dict:
 
 
 def shard_of(name: str) -> str:
-    if name in ("model.gen_embedding.0.weight", "model.gen_predictor.2.weight"):
-        return SHARDS[0]
-    return SHARDS[1] if of_drawing(name) else SHARDS[2]
+    return SHARDS[0] if of_drawing(name) else SHARDS[1]
 
 
 def of_drawing(name: str) -> bool:
@@ -58,7 +56,7 @@ def of_drawing(name: str) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--checkpoint", type=pathlib.Path, help="of train_draw.py or train_all.py (default: what the folder holds)")
+    parser.add_argument("--checkpoint", type=pathlib.Path, help="of any of the stages (default: what the folder holds)")
     parser.add_argument("--weights", default="average", choices=["average", "model"], help="which ones of it")
     parser.add_argument("--base", type=pathlib.Path, default=SCENES, help="the folder that is written anew")
     parser.add_argument("--out", type=pathlib.Path, default=SCENES)

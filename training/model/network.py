@@ -9,6 +9,7 @@ import math
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from copying import COPIERS
 
 
 def rms(x, weight, eps, divisor=None):
@@ -187,8 +188,8 @@ class Network(nn.Module):
     def gen_and_middle(self, x, cache, bias, lengths, group, layers=None, split=(), looked=None):
         """As `gen`, with the states that leave the last joint layer as well. `layers`: a list that gets of each layer what
         its heads bring [P*group, heads, cells, head] and the states that leave it. `split`: (k, v, bias) of what prompts
-        show to each split layer (picture_prompt.py). `looked`: a list that gets of each of those the logarithm of how
-        much the first head looks at what the prompts show [P*group, cells, shown]."""
+        show to each split layer (picture_prompt.py). `looked`: a list that gets of each copying head (copying.py) the
+        logarithm of how much it looks at what the prompts show and at the picture [P*group, cells, shown + cells]."""
         c = self.c
         n, cells, g = x.shape
         head = c["d_model"] // c["n_heads"]
@@ -207,13 +208,14 @@ class Network(nn.Module):
                 past = (wide @ pk.transpose(-1, -2) + hide)
                 past = past.unflatten(2, (group, cells)).transpose(1, 2).flatten(0, 1)
                 score = torch.cat([past, own], -1)
-                if looked is not None and index >= len(cache):
-                    looked.append(score[:, 0].float().log_softmax(-1)[..., :pk.shape[2]])
                 past, own = score.softmax(-1).split([pk.shape[2], cells], -1)
                 wide = past.unflatten(0, (-1, group)).transpose(1, 2).flatten(2, 3) @ pv
                 a = own @ v + wide.unflatten(2, (group, cells)).transpose(1, 2).flatten(0, 1)
             else:
+                score = own
                 a = own.softmax(-1) @ v
+            if looked is not None and index in COPIERS:
+                looked.append(score[:, COPIERS[index]].float().log_softmax(-1))
             x = x + a.transpose(1, 2).flatten(2) @ b.attn_out.weight[:g].T
             h = rms(x, b.ff_norm_vision.weight, c["rms_norm_eps"])
             gate, up = (h @ torch.cat([b.ff_proj_vision.weight, b.up_proj_vision.weight]).T).chunk(2, -1)

@@ -17,7 +17,7 @@ from tasks import Tasks  # noqa: E402
 from verdicts import judged  # noqa: E402
 import templates  # noqa: E402
 
-SHARES = {"answer": 0.39, "find": 0.24, "plan": 0.12, "judge": 0.25}
+SHARES = {"answer": 0.40, "find": 0.38, "plan": 0.06, "judge": 0.16}
 SIZES = {"answer": 48, "find": 40, "plan": 32, "judge": 40}
 VIEWS = 8  # pictures beside those that are asked about: what they show is learned from them too
 LOOK = (VISION["image_size"] // VISION["patch_size"] // 2) ** 2
@@ -105,7 +105,7 @@ class Records:
         rng = np.random.default_rng([self.seed, step])
         task = list(SHARES)[int(np.searchsorted(np.cumsum(list(SHARES.values())) - 1e-9, rng.random()))]
         if task == "find":
-            most = int(rng.choice([1, 1, 3, 8]))  # one for a batch, so that a few long lists don't make all rows long
+            most = int(rng.choice([1, 8, 8]))  # one for a batch, so that a few long lists don't make all rows long
             rows = [self.found(rng, most) for _ in range(SIZES[task])]
         else:
             length = {"plan": 96, "judge": 32, "answer": int(rng.choice([16, 16, 32, 64]))}[task]
@@ -207,7 +207,8 @@ class Records:
 
     def found(self, rng, most):
         """One expression or a list of them, all coordinates in one forward in which everything sees everything."""
-        scene = self.tasks.mixed(rng) if rng.random() < 0.7 else self.tasks.prompted(rng)[2]
+        chance = rng.random()
+        scene = self.tasks.mixed(rng) if chance < 0.5 else self.tasks.counted(rng)[1] if chance < 0.8 else self.tasks.prompted(rng)[2]
         wanted = self.tasks.expressions(rng, scene, most)
         if len(wanted) == 1:
             text = templates.ground_one_text(wanted[0][0])

@@ -3,17 +3,15 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from config import CONFIG, VISION
+from copying import looking_loss
 from data import held_out_things
 from folder import load_weights
 from picture_prompt import picture_prompt
 from probes import Probed, Things
 from records import SEEN
-from sight import Sight, sight_parameters
-from stage import Team
+from sight import Sight
 from trainee import Trainee
-from trainee import trained as drawn
 from understanding import LOUD, attention_bias, embed, text_states, writers
-from understanding import trained as understood
 
 
 SIGHT = ("sight.", "seen.", "corners", "extents")
@@ -87,35 +85,41 @@ class Seeing(Trainee):
             g, drawn = net.gen_and_middle(tokens, cache, bias, b["lengths"], group, split=split, looked=looked)
             states = net.before_head(g, b["cell"], b["corner"])
         if source is None:
-            return states, {}
+            return states, {"places": self.place_loss(drawn), "looking": looking_loss(looked)}
         shown = b["shown"].repeat_interleave(group)
         places = self.place_loss(middle[0][b["shown"]]) + self.place_loss(drawn[shown])
-        return states, {"places": places, "looking": self.looking_loss(looked[:2], b["kept"] & shown[:, None])}
+        return states, {"places": places, "looking": looking_loss(looked, shown, b["kept"])}
+
+    @torch.no_grad()
+    def layers(self, b):
+        """States that leave each layer of the generation branch [P, cells, d_model_gen], for a batch of data.py with a picture
+        a prompt."""
+        net, out = self.net, []
+        cache, bias, _ = net.prompt_and_hidden(b["prompt"], b["lengths"])
+        seen, ids = torch.where(b["masked"] < 0, net.mask, b["masked"]).unique(return_inverse=True)
+        net.gen_and_middle(net.gen_tokens(ids, self.table()[seen]), cache, bias, b["lengths"], 1, layers=out)
+        return [states for _, states in out]
 
     def place_loss(self, states):
         """Cross-entropy of the cell of gen states [N, cells, d_model_gen]."""
         logits = Probed.normal(states) @ self.places.T + self.places_bias
         return F.cross_entropy(logits.flatten(0, 1), torch.arange(states.shape[1]).repeat(len(states)))
 
-    @staticmethod
-    def looking_loss(looked, kept):
-        """What is kept is found in the source's cell of the same place, at a distance that differs from prompt to prompt; by
-        the loss of pictures alone nothing was copied for the first 15 thousand edits. So the first head of two split layers is
-        told where to look. `looked` [P*group, cells, cells] each, `kept` [P*group, cells]."""
-        return sum(-each.diagonal(dim1=1, dim2=2)[kept].mean() for each in looked)
-
     def picture_loss(self, b, group):
         """-> (loss, cross-entropy of each scored position, {name: another part})."""
         states, others = self.picture_states(b, group)
         codes, each = self.codes(b, states, self.head())
-        return codes + sum(others.values()), each, {name: float(value.detach()) / 2 for name, value in others.items()}
+        return codes + sum(others.values()), each, {name: float(value.detach()) for name, value in others.items()}
 
     def draw_loss(self, b, group):
         """As `picture_loss`, for a batch of data.py."""
-        states, head = self.states(b, group)[0], self.head()
+        looked = []
+        states, (_, drawn), _ = self.states(b, group, looked)
+        head = self.head()
         codes, each = self.codes(b, states, head)
-        bound = self.bound(b, states, head)
-        return codes + 3 * bound, each, {"bound": float(bound.detach())}
+        parts = {"bound": self.bound(b, states, head), "places": self.place_loss(drawn), "looking": looking_loss(looked)}
+        loss = codes + 3 * parts["bound"] + parts["places"] + parts["looking"]
+        return loss, each, {name: float(value.detach()) for name, value in parts.items()}
 
     def text_loss(self, b):
         """Of a batch of records.py -> (loss, {name: its part}: the words, the share of asked tokens whose likeliest word is
@@ -165,37 +169,8 @@ class Seeing(Trainee):
         return loss / 2
 
 
-def trained(model, fresh):
-    """-> {"picture": what drawing reads, "places": its probe, "text" and "writers": what understanding alone reads}, each (hidden matrices for
-    Muon, the rest for Adam), and the parts of the text's (understanding.trained, which takes `fresh`)."""
-    text, parts = understood(model.net, fresh)
-    places = [model.places], [model.places_bias]
-    others = {id(p) for pair in (sight_of(model), projector_of(model), places) for part in pair for p in part}
-    pictures = tuple([p for p in part if id(p) not in others] for part in drawn(model))
-    return {"picture": pictures, "places": places, "text": text, "writers": (writers(model.net), [])}, parts
-
-
-def sight_of(model):
-    """The tower with its probes: (hidden matrices for Muon, the rest for Adam)."""
-    matrices, rest = sight_parameters(model.sight)
-    return [*matrices, model.extents], [*rest, *model.seen.parameters(), model.corners, model.extents_bias]
-
-
-def projector_of(model):
-    return [model.sight.project[1].weight], [model.sight.project[1].bias]
-
-
-def projector_team(model, rate, adam, bf16, until=1.0):
-    """The last of the projector, which writes into the text side."""
-    return Team(projector_of(model), rate, adam, bf16, until)
-
-
-def sight_team(model, rate, adam, bf16, until=1.0):
-    return Team(sight_of(model), rate, adam, bf16, until)
-
-
 def model_of(state, codebook):
-    """Weights of a checkpoint in a model as it was trained: `Seeing` by train_all.py, else a `Trainee` without its probes."""
+    """Weights of a checkpoint in a model as it was trained: `Seeing` by train_texts.py and train_edits.py, else a `Trainee` without its probes."""
     every = any(name.startswith("sight.") for name in state)
     model = (Seeing if every else Trainee)(codebook)
     model.load_state_dict(state, strict=every)

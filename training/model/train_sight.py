@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Trains the tower alone to see what stands in each patch (seeing.Seeing.seen_loss): `train_sight.py --minutes 6`, before
-train_all.py, which goes on from it with `--sight`. Checkpoints by time to training/runs/sight; resumes.
+train_texts.py, which goes on from it with `--sight`. Checkpoints by time to training/runs/sight; resumes.
 
 The patch embedding starts as whitened principal components of patches of the world: over raw pixels, where the ground
 and its brightness are nearly all of the variance, classes of things were still mixed up after 100 thousand pictures.

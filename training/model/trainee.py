@@ -53,7 +53,7 @@ class Trainee(nn.Module):
         self.table.take(network.gen_embedding[0].weight)
         self.head.take(network.gen_predictor[2].weight)
 
-    def states(self, b, group):
+    def states(self, b, group, looked=None):
         """-> (scored positions up to the last product of the head [K, d_model_gen], gen states that leave the last layer
         and the last joint one [P*group, cells, d_model_gen], und states that enter the last two joint ones [P, T, d_model])."""
         net = self.net
@@ -65,7 +65,7 @@ class Trainee(nn.Module):
             if self.bf16:
                 tokens, bias = tokens.bfloat16(), bias.bfloat16()
                 cache = [(k.bfloat16(), v) for k, v in cache]
-            g, middle = net.gen_and_middle(tokens, cache, bias, b["lengths"], group)
+            g, middle = net.gen_and_middle(tokens, cache, bias, b["lengths"], group, looked=looked)
             return net.before_head(g, b["cell"], b["corner"]), (g, middle), hidden
 
     def codes(self, b, states, head):

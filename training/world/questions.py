@@ -2,21 +2,27 @@
 import dataclasses
 import re
 
+import numpy as np
 from scenes import article, relations
 from tasks import COUNTS, LANGUAGE
 
 
+# What takes longest to learn is asked more often.
+SHARES = {"what": 0.05, "color": 0.07, "count": 0.17, "where": 0.07, "is_there": 0.30, "which": 0.09, "describe": 0.25}
+
+
 def question(tasks, rng):
     """-> (scene, kind, question, answer)."""
-    kinds = list(LANGUAGE["answer"])
-    kind = kinds[int(rng.integers(len(kinds)))]
+    kind = list(SHARES)[int(np.searchsorted(np.cumsum(list(SHARES.values())) - 1e-9, rng.random()))]
     while True:
         one, cls = kind == "what", None
         scene = tasks.mixed(rng, 1 if one else 2 if kind == "which" else None)
-        if kind in ("describe", "is_there") and rng.random() < 0.4:
+        if kind in ("describe", "is_there") and rng.random() < 0.3:
             scene = tasks.prompted(rng)[2]
         elif kind == "count" and rng.random() < 0.7:
             cls, scene = tasks.counted(rng)
+        elif kind in ("describe", "is_there") and rng.random() < 0.4:  # things of a class in several tints
+            scene = tasks.counted(rng)[1]
         found = asked(tasks, rng, kind, scene, cls)
         if found is not None:
             words, answer = found

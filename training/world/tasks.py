@@ -128,8 +128,8 @@ class Tasks:
                         same = [t for t in things if t.cls == thing.cls and relation in relations(t, other)]
                         if len(same) == 1:
                             out[f"the {names[thing.cls]} {relation} the {names[other.cls]}"] = thing
-        for _ in range(2):
+        for _ in range(1 + int(rng.integers(3))):
             out[f"the {names[self.other_class(rng, classes)]}"] = None
         order = list(out.items())
         rng.shuffle(order)
-        return order[:1 + int(rng.integers(most))]
+        return order[:most if rng.random() < 0.5 else 1 + int(rng.integers(most))]
