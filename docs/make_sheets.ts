@@ -8,7 +8,6 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { createJudge } from "../bench/scenes/judge.ts";
 import { loadWorld } from "../bench/scenes/world.ts";
 import { encodePicture } from "../core/image/codec.ts";
-import { refuseTask } from "../core/tasks/all_tasks.ts";
 import { openInference } from "../core/tasks/remote.ts";
 import { sheetOf } from "./sheet.ts";
 import { type Cell, SHEETS, type Studio } from "./sheets.ts";
@@ -21,9 +20,13 @@ export async function makeSheets(
   tell: (line: string) => void,
 ): Promise<{ readonly pictures: ReadonlyMap<string, Uint8Array>; readonly page: string }> {
   const { tasks, model } = studio.inference.info;
-  for (const { needs } of SHEETS) refuseTask(needs, tasks, model);
   const pictures = new Map<string, Uint8Array>(), sections: string[] = [];
-  for (const { name, columns, cells } of SHEETS) {
+  for (const { name, needs, columns, cells } of SHEETS) {
+    if (!tasks.includes(needs)) {
+      sections.push(`## ${name}\n\nNone: ${model} was not trained for the task ${needs}.`);
+      tell(`${name}: none, ${model} was not trained for it`);
+      continue;
+    }
     const made = await cells(studio);
     pictures.set(`${name}.png`, await encodePicture(sheetOf(made.map(({ picture }) => picture), columns), "png"));
     sections.push(`## ${name}\n\n![${name}](sheets/${name}.png)\n\n${listOf(made, columns)}`);

@@ -36,8 +36,10 @@ const KEPT = [
 export async function writeWholeModel(from: string, to: string): Promise<void> {
   await mkdir(join(to, "vqvae"), { recursive: true });
   for (const file of KEPT) await copyFile(join(from, file), join(to, file));
-  // Not for which tasks the weights were trained.
-  const { tasks: _, ...generation } = await readJson(from, "generation.json") as Readonly<Record<string, unknown>>;
+  // Not what the weights were trained for.
+  const { tasks: _, feedback: __, ...generation } = await readJson(from, "generation.json") as Readonly<
+    Record<string, unknown>
+  >;
   await writeFile(join(to, "generation.json"), JSON.stringify(generation));
   const trained = await openFolder(from);
   try {

@@ -89,13 +89,16 @@ export interface ThreadTask {
 
 export type ThreadTasks = Readonly<Record<TaskName, ThreadTask>>;
 
-/** @param lexicon what plans and edits may be about; null: anything */
-export function allTasks(draw: DrawTask, lexicon: Lexicon | null = null): ThreadTasks {
+/**
+ * @param lexicon what plans and edits may be about; null: anything
+ * @param feedback whether the model was trained to draw after feedback
+ */
+export function allTasks(draw: DrawTask, lexicon: Lexicon | null = null, feedback = true): ThreadTasks {
   const answer = createAnswer();
   const ground = createGround();
   const edit = createEdit(lexicon);
   const plan = createPlan(lexicon);
-  const reflect = createReflect(draw);
+  const reflect = createReflect(draw, feedback);
   return {
     draw: over(draw, draw.result),
     answer: {

@@ -5,6 +5,7 @@
  * @module
  */
 import { z } from "zod";
+import { UnmaskError } from "../errors.ts";
 import { isAccepted } from "../model/prompts.ts";
 import { TOKENS } from "../model/chat_template.ts";
 import type { Model, Picture } from "../model/types.ts";
@@ -40,7 +41,10 @@ export const reflectInput = drawInput.omit({ plan: true }).extend({
   plan: z.boolean().optional(),
   /** Of plans; 0 takes the likeliest. @default {0.5} */
   planTemperature: z.number().min(0).max(10).optional(),
-  /** Whether a drawing sees the pictures and verdicts before it; else it is only drawn anew. @default {true} */
+  /**
+   * Whether a drawing sees the pictures and verdicts before it; else it is only drawn anew.
+   * @default {true, if the model was trained for it}
+   */
   feedback: z.boolean().optional(),
   /** False: one round, a plan and its picture. @default {true} */
   judge: z.boolean().optional(),
@@ -84,13 +88,15 @@ export type ReflectTask = Task<ReflectInput, ReflectState, ReflectResult, Model,
 
 /**
  * Over the task that draws: its words and defaults are those of each round. `start` throws what that task's does and
- * `part_missing` (no vision tower), `option_unused`, `prompt_too_long`.
+ * `part_missing` (no vision tower), `option_unused`, `feedback_not_supported`, `prompt_too_long`.
+ *
+ * @param trained whether the model was trained to draw after feedback
  */
-export function createReflect(draw: DrawTask): ReflectTask {
+export function createReflect(draw: DrawTask, trained = true): ReflectTask {
   return {
     name: "reflect",
     input: reflectInput,
-    start: (input, model) => start(input, model, draw),
+    start: (input, model) => start(input, model, draw, trained),
     open: async (state, model) => {
       const stepper = new ReflectStepper(state, model);
       await stepper.prepare();
@@ -102,11 +108,19 @@ export function createReflect(draw: DrawTask): ReflectTask {
   };
 }
 
-function start(input: ReflectInput, model: Model, draw: DrawTask): ReflectState {
-  const { rounds, plan = true, planTemperature, feedback = true, judge = true, ...asked } = input;
+function start(input: ReflectInput, model: Model, draw: DrawTask, trained: boolean): ReflectState {
+  const { rounds, plan = true, planTemperature, feedback = trained, judge = true, ...asked } = input;
+  if (feedback && !trained) {
+    throw new UnmaskError({
+      code: "feedback_not_supported",
+      message: "this model was not trained to draw after feedback",
+      fix: "leave `feedback` out: failures are then drawn anew",
+      param: "feedback",
+    });
+  }
   if (!judge && (rounds ?? 1) > 1) throw unusedOption("rounds", "the judge");
   const most = rounds ?? (judge ? DEFAULTS.rounds : 1);
-  if (!feedback && most === 1) throw unusedOption("feedback", "more rounds than one");
+  if (input.feedback === false && most === 1) throw unusedOption("feedback", "more rounds than one");
   if (!plan && (planTemperature ?? PLAN_DEFAULTS.temperature) !== PLAN_DEFAULTS.temperature) {
     throw unusedOption("planTemperature", "a plan");
   }

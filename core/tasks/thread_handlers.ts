@@ -28,7 +28,7 @@ import { parseDrawDefaults } from "./draw_defaults.ts";
 import { unpackPictures } from "./input_pictures.ts";
 import { OpenSteppers } from "./open_steppers.ts";
 import type { Delta } from "./task.ts";
-import { parseTrainedTasks } from "./trained_tasks.ts";
+import { parseTrained } from "./trained_tasks.ts";
 import { warmUp } from "./warm_up.ts";
 
 export interface LoadOptions {
@@ -59,6 +59,8 @@ export interface Loaded {
   readonly draw: DrawTask;
   /** What prompts may say; null: anything. @default {null} */
   readonly lexicon?: Lexicon | null;
+  /** Whether it was trained to draw after feedback. @default {true} */
+  readonly feedback?: boolean;
   readonly info: ModelInfo;
 }
 
@@ -69,7 +71,7 @@ export async function loadModel({ modelFolder, provider, threads }: LoadOptions)
   const lexicon = words === undefined ? null : parseLexicon(words);
   const text = await optionalText(modelFolder, "generation.json");
   const generation = text === undefined ? {} : parseJson(text);
-  const trained = parseTrainedTasks(generation);
+  const trained = parseTrained(generation);
   const draw = createDraw({ lexicon, defaults: parseDrawDefaults(generation) });
   const engine = await openEngine({
     ...(provider === undefined ? {} : { provider }),
@@ -83,9 +85,9 @@ export async function loadModel({ modelFolder, provider, threads }: LoadOptions)
       model: basename(resolve(modelFolder)),
       imageSize: model.config.nativeResolution,
       loaded: model.loaded,
-      tasks: tasksFor(await abilitiesOf(modelFolder, model.tokenizer), trained),
+      tasks: tasksFor(await abilitiesOf(modelFolder, model.tokenizer), trained.tasks),
     };
-    return { engine, model, draw, lexicon, info };
+    return { engine, model, draw, lexicon, info, feedback: trained.feedback };
   } catch (error) {
     await engine.close();
     throw error;
@@ -145,8 +147,8 @@ export class ThreadHandlers {
 
   /** @throws {UnmaskError} `task_unknown`, `task_not_supported` */
   #task(name: TaskName = "draw"): ThreadTask {
-    const { info, draw, lexicon } = this.#open;
-    this.#tasks ??= allTasks(draw, lexicon);
+    const { info, draw, lexicon, feedback } = this.#open;
+    this.#tasks ??= allTasks(draw, lexicon, feedback);
     return this.#tasks[refuseTask(name, info.tasks, info.model)];
   }
 

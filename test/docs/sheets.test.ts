@@ -42,11 +42,12 @@ describe("sheets", () => {
     expect(page).toMatch(/- 6\.2 verdict 2 \(the judge: .*\n- 6\.3 as before/);
   }, 240_000);
 
-  it("are refused before anything is drawn where the model cannot do one of the tasks", async () => {
-    const { inference, requests } = ignorant(),
-      able = { ...inference, info: { ...inference.info, tasks: ["draw"] as const } };
-    await expect(makeSheets({ world, judge, inference: able, seed: 7 }, () => {}))
-      .rejects.toMatchObject({ code: "task_not_supported" });
-    expect(requests).toEqual([]);
+  it("say so where the model was not trained for a task", async () => {
+    const { inference } = ignorant(), told: string[] = [];
+    const able = { ...inference, info: { ...inference.info, tasks: ["draw", "plan"] as const } };
+    const { pictures, page } = await makeSheets({ world, judge, inference: able, seed: 7 }, (line) => told.push(line));
+    expect([...pictures.keys()]).toEqual(["plan.png"]);
+    expect(page).toMatch(/## edit\n\nNone: .* was not trained for the task edit\./);
+    expect(told).toContainEqual(expect.stringMatching(/^edit: none/));
   });
 });

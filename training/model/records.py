@@ -17,7 +17,7 @@ from tasks import Tasks  # noqa: E402
 from verdicts import judged  # noqa: E402
 import templates  # noqa: E402
 
-SHARES = {"answer": 0.40, "find": 0.38, "plan": 0.06, "judge": 0.16}
+SHARES = {"answer": 0.44, "find": 0.44, "plan": 0.03, "judge": 0.09}
 SIZES = {"answer": 48, "find": 40, "plan": 32, "judge": 40}
 VIEWS = 8  # pictures beside those that are asked about: what they show is learned from them too
 LOOK = (VISION["image_size"] // VISION["patch_size"] // 2) ** 2
@@ -175,7 +175,7 @@ class Records:
                        if (classes is None or cls in classes) and ids[at:at + len(form)] == form})
 
     def spoken_of(self, row, task):
-        """-> [(asked place, place of the name that it is about)] of a question or of expressions."""
+        """-> [(asked place, place of the name that it is about)] of a question or of expressions, else of what precedes it."""
         ids, asked = row["ids"], list(row["asked"])
         if task == "find":  # an expression's first name is what it is about
             ends = [at for at, token in enumerate(ids) if token == self.begin]
@@ -186,7 +186,8 @@ class Records:
                 start = end
             return out
         spoken = self.spoken(ids[:row["prompt"]]) if row["named"] else []
-        return [(at, spoken[-1]) for at in asked if spoken]
+        # Where no name is asked about, what precedes says how a sentence goes on.
+        return [(at, spoken[-1] if spoken else at - 1) for at in asked]
 
     def noised(self, rng, record, length):
         """A row of a batch, from `answered`: the answer in `length` tokens, some of them masked."""

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { refuseTask, TASKS, tasksFor } from "../../../core/tasks/all_tasks.ts";
-import { parseTrainedTasks } from "../../../core/tasks/trained_tasks.ts";
+import { parseTrained } from "../../../core/tasks/trained_tasks.ts";
 
 test("weights say what can be asked: words for answers and plans, sight for edits, both to point and to reflect", () => {
   expect(tasksFor({ words: false, sight: false })).toEqual(["draw"]);
@@ -23,10 +23,13 @@ test.each([
 
 test("generation.json may say for which of them the weights were trained", () => {
   const whole = { words: true, sight: true };
-  expect(tasksFor(whole, parseTrainedTasks({ tasks: ["plan", "draw"] }))).toEqual(["draw", "plan"]);
+  expect(tasksFor(whole, parseTrained({ tasks: ["plan", "draw"] }).tasks)).toEqual(["draw", "plan"]);
   expect(tasksFor({ words: false, sight: true }, ["plan", "draw"])).toEqual(["draw"]);
-  for (const silent of [{}, { generation: { steps: 8 } }]) expect(parseTrainedTasks(silent)).toEqual(TASKS);
-  for (const wrong of [{ tasks: [] }, { tasks: ["paint"] }, { tasks: "draw" }, []]) {
-    expect(() => parseTrainedTasks(wrong)).toThrow(expect.objectContaining({ code: "generation_invalid" }));
+  for (const silent of [{}, { generation: { steps: 8 } }]) {
+    expect(parseTrained(silent)).toEqual({ tasks: TASKS, feedback: true });
+  }
+  expect(parseTrained({ feedback: false })).toEqual({ tasks: TASKS, feedback: false });
+  for (const wrong of [{ tasks: [] }, { tasks: ["paint"] }, { tasks: "draw" }, { feedback: 0 }, []]) {
+    expect(() => parseTrained(wrong)).toThrow(expect.objectContaining({ code: "generation_invalid" }));
   }
 });

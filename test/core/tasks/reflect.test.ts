@@ -174,6 +174,15 @@ describe("refusals", () => {
     expect(start({ judge: false, rounds: 1, feedback: true }).settings).toMatchObject({ rounds: 1, judge: null });
   });
 
+  test("feedback, by a model that was not trained for it; else failures are drawn anew", () => {
+    const untrained = createReflect(draw, false);
+    expect(() => untrained.start({ ...input, feedback: true }, seeingModel()))
+      .toThrow(code("feedback_not_supported", "feedback"));
+    expect(untrained.start(input, seeingModel()).settings).toMatchObject({ feedback: false, rounds: 4 });
+    expect(untrained.start({ ...input, rounds: 1 }, seeingModel()).settings.rounds).toBe(1);
+    expect(start({}).settings.feedback).toBe(true);
+  });
+
   test("values out of range, a model that cannot see, words that it does not know", () => {
     const parse = (more: Record<string, unknown>) => parseInput(reflectInput, { ...input, ...more }, "a reflection");
     expect(() => parse({ rounds: 0 })).toThrow(code("rounds_invalid", "rounds"));
