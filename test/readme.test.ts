@@ -27,7 +27,7 @@ const programs = ofLanguage("ts");
 const hasNpx = (await shell("command -v npx", ROOT).output()).success;
 
 /** Written by README's commands into the root, put back afterwards. */
-const WRITTEN = ["picture.png", "cake.png"];
+const WRITTEN = ["picture.png", "cake.png", "found.png"];
 const before = new Map<string, Uint8Array<ArrayBuffer> | undefined>();
 
 let server: Deno.ChildProcess | undefined;
@@ -117,6 +117,14 @@ const KNOWN: readonly (readonly [RegExp, (command: string) => Promise<void>])[] 
     expect(isPng(first)).toBe(true);
     expect(JSON.parse(await run(`${command} --json`))).toMatchObject({ out: "cake.png", width: 256, height: 256 });
     expect(await Deno.readFile(`${ROOT}/cake.png`)).toEqual(first);
+  }],
+  [/ task ask cake\.png /, async (command) => {
+    expect(JSON.parse(await run(`${command} --json`))).toMatchObject({ answer: "the cake", truncated: false });
+  }],
+  [/ task find cake\.png "the chair" --out found\.png$/, async (command) => {
+    const { boxes } = JSON.parse(await run(`${command} --json`));
+    expect(boxes).toMatchObject([{ label: "the chair", found: true }]);
+    expect(isPng(await Deno.readFile(`${ROOT}/found.png`))).toBe(true);
   }],
   [/ task eval t2i --n 12$/, async (command) => {
     const report = JSON.parse(await run(`${command} --json`));
