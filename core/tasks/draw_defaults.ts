@@ -31,11 +31,13 @@ export const DRAW_DEFAULTS: DrawDefaults = {
 };
 
 /**
- * @param json the parsed `generation.json`
+ * @param json the parsed `generation.json`, with or without such a block
  * @throws {UnmaskError} `generation_invalid` (500)
  */
 export function parseDrawDefaults(json: unknown): DrawDefaults {
-  const block = typeof json === "object" && json !== null ? Reflect.get(json, "generation") : undefined;
+  const file = typeof json === "object" && json !== null;
+  if (file && !("generation" in json)) return DRAW_DEFAULTS;
+  const block: unknown = file ? Reflect.get(json, "generation") : undefined;
   const parsed = drawOptions.safeParse(block);
   if (parsed.success) return choose(DRAW_DEFAULTS, parsed.data);
   const issue = parsed.error.issues[0];

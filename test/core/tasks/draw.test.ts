@@ -271,7 +271,8 @@ test("a model folder's generation block sets defaults, and is checked", async ()
   const model = fakeModel();
   const { settings } = await runHere(createDraw({ defaults }), { prompt: "a dog", seed: 1 }, model);
   expect([settings.steps, settings.guidance, settings.order, model.calls.length]).toEqual([7, 3, "random", 7]);
-  for (const bad of [{}, { generation: { steps: 0 } }, { generation: { speed: 1 } }, null]) {
+  expect(parseDrawDefaults({})).toEqual(DRAW_DEFAULTS);
+  for (const bad of [{ generation: null }, { generation: { steps: 0 } }, { generation: { speed: 1 } }, null]) {
     expect(() => parseDrawDefaults(bad)).toThrow(expect.objectContaining({ code: "generation_invalid" }));
   }
 });

@@ -21,7 +21,7 @@ afterAll(async () => {
 
 test("it says what is really used", async () => {
   const engine = await openEngine(load);
-  const model = { model: "scenes", imageSize: 256, tasks: ["draw"], loaded: expect.any(Array) };
+  const model = { model: "scenes", imageSize: 256, tasks: ["draw", "answer", "ground"], loaded: expect.any(Array) };
   expect(inference.info).toEqual({ ...engine.info, ...model });
   await engine.close();
 });
