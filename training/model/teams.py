@@ -42,7 +42,6 @@ def text_teams(model, fresh, rate, adam, bf16):
 def picture_teams(model, fresh, rate, adam, copier_rate, bf16):
     """-> {name: Team} of the generation branch and of the embeddings of `fresh` words: nothing that answering, finding,
     planning and judging read. So the shared output projections and the final norm stay, too."""
-    probes = {id(model.places), id(model.places_bias)}
     names = {id(p): name for name, p in model.net.named_parameters()}
     own = lambda p: (id(p) in names and not names[id(p)].startswith("transformer.ln_f")
                      and ("_vision" in names[id(p)] or not names[id(p)].startswith("transformer.")))
@@ -50,7 +49,6 @@ def picture_teams(model, fresh, rate, adam, copier_rate, bf16):
     copiers, theirs = copier_parameters(model.net)
     others = {key: 1 - part for key, part in theirs.items()}
     embeddings = model.net.transformer.wte.weight
-    assert not probes & {id(p) for p in matrices + rest}
     return {
         "picture": Team((matrices, rest), rate, adam, bf16, parts=others),
         "copiers": Team(copiers, copier_rate, copier_rate, bf16, parts=theirs),

@@ -15,9 +15,10 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from data import Draws  # noqa: E402
 from records import shown  # noqa: E402
-from seeing import Seeing, projector_team, sight_team  # noqa: E402
+from seeing import Seeing  # noqa: E402
 from stage import Stage, add, begun, gradients, stage_options  # noqa: E402
 from tasks import Tasks  # noqa: E402
+from teams import sight_teams  # noqa: E402
 
 PICTURES = 96
 
@@ -36,8 +37,8 @@ def main() -> None:
 
     torch.set_default_device(device)
     model = Seeing(torch.from_numpy(draws.table.codebook).to(device), options.bf16)
-    rates = options.rate, options.adam, options.bf16
-    stage = Stage(model, {"sight": sight_team(model, *rates), "projector": projector_team(model, *rates)}, options)
+    rates = options.rate, options.adam
+    stage = Stage(model, sight_teams(model, *rates, *rates, options.bf16), options)
     if not stage.resume(device):
         stage.start(options.init, device)
     if not stage.step and not options.init:
