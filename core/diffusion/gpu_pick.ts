@@ -1,7 +1,8 @@
 /**
  * What a step reveals, decided on a GPU: a picture's ids, and the step of each reveal, stay there; logits never leave
- * it, and what comes to the host are the newly revealed ids, 4 bytes each, in one read. The host's form, pick.ts, is the
- * reference: the ids are the same wherever the winning score leads by more than fp32 can tell.
+ * it, and what comes to the host are the newly revealed ids, in one read: 2 bytes each where the order is fixed, so that
+ * the host knows their positions, and 4 with their positions where it goes by confidence. The host's form, pick.ts, is
+ * the reference: the ids are the same wherever the winning score leads by more than fp32 can tell.
  *
  * @module
  */
@@ -25,15 +26,18 @@ export class GpuCanvas {
   readonly #gpu: Gpu;
   readonly #options: ChoiceOptions;
   readonly #scratch: ChoiceScratch;
+  /** int32 [ceil(positions / 2)]: ids that a step revealed, two in each. */
+  readonly #packed: ResidentTensor;
 
   private constructor(
     gpu: Gpu,
     options: ChoiceOptions,
-    [ids, revealedAt]: readonly [ResidentTensor, ResidentTensor],
+    [ids, revealedAt, packed]: readonly [ResidentTensor, ResidentTensor, ResidentTensor],
     scratch: ChoiceScratch,
   ) {
     this.ids = ids;
     this.revealedAt = revealedAt;
+    this.#packed = packed;
     this.#gpu = gpu;
     this.#options = options;
     this.#scratch = scratch;
@@ -54,8 +58,12 @@ export class GpuCanvas {
     if (length === 0 || length > LIMIT || options.vocabulary > LIMIT) {
       throw new RangeError(`a picture of ${length} ids of ${options.vocabulary} codes does not fit 16 bits`);
     }
-    const tensor = (data: Int32Array) => gpu.tensor({ dtype: "int32", dims: [length], data });
-    const tensors = [await tensor(Int32Array.from(ids)), await tensor(Int32Array.from(revealedAt))] as const;
+    const tensor = (data: Int32Array) => gpu.tensor({ dtype: "int32", dims: [data.length], data });
+    const tensors = [
+      await tensor(Int32Array.from(ids)),
+      await tensor(Int32Array.from(revealedAt)),
+      await tensor(new Int32Array(Math.ceil(length / 2))),
+    ] as const;
     return new GpuCanvas(gpu, options, tensors, await choiceScratch(gpu, length));
   }
 
@@ -69,9 +77,10 @@ export class GpuCanvas {
     const { positions, step, confidence } = plan;
     const count = Math.min(plan.count, positions.length);
     const [candidates, words, scores, revealed] = this.#scratch;
-    const chosen = confidence === undefined ? words : revealed;
+    const fixed = confidence === undefined;
+    const chosen = fixed ? words : revealed;
     const dispatches = [this.#sample(rows, plan)];
-    if (confidence !== undefined) {
+    if (!fixed) {
       dispatches.push({
         kernel: MOST_CONFIDENT,
         params: packParams(MOST_CONFIDENT, { candidates: positions.length, count }),
@@ -79,19 +88,23 @@ export class GpuCanvas {
         groups: groupsFor(positions.length),
       });
     }
+    const pairs = Math.ceil(count / 2);
     dispatches.push({
       kernel: SCATTER,
       params: packParams(SCATTER, { count, step }),
-      storage: [chosen, this.ids, this.revealedAt],
-      groups: groupsFor(count),
+      storage: [chosen, this.ids, this.revealedAt, this.#packed],
+      groups: groupsFor(pairs),
     });
     const writes = [{ tensor: candidates, data: positions }];
-    const read = await this.#gpu.run({ writes, dispatches, read: { tensor: chosen, words: count } });
-    return { positions: read.map((word) => word >>> 16), ids: read.map((word) => word & 0xffff) };
+    const read = { tensor: fixed ? this.#packed : chosen, words: fixed ? pairs : count };
+    const found = await this.#gpu.run({ writes, dispatches, read });
+    if (!fixed) return { positions: found.map((word) => word >>> 16), ids: found.map((word) => word & 0xffff) };
+    const ids = Uint32Array.from({ length: count }, (_, i) => ((found[i >> 1] ?? 0) >>> (16 * (i & 1))) & 0xffff);
+    return { positions: positions.slice(0, count), ids };
   }
 
   release(): void {
-    for (const tensor of [this.ids, this.revealedAt, ...this.#scratch]) tensor.release();
+    for (const tensor of [this.ids, this.revealedAt, this.#packed, ...this.#scratch]) tensor.release();
   }
 
   #sample(rows: readonly TensorPart[], plan: PickPlan): Dispatch {

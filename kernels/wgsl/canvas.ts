@@ -33,10 +33,11 @@ fn main(@builtin(global_invocation_id) invocation: vec3<u32>) {
 );
 
 /**
- * Writes revealed ids, and the step that revealed them, into the picture.
+ * Writes revealed ids, and the step that revealed them, into the picture, and packs them for the host, which knows their
+ * positions where the order is fixed: two ids a u32, the first in the lower half.
  *
- * Storage: words u32 [count], read; ids u32 [positions], written; revealed_at u32 [positions], written.
- * One invocation a word.
+ * Storage: words u32 [count], read; ids u32 [positions], written; revealed_at u32 [positions], written; packed u32
+ * [ceil(count / 2)], written. One invocation two words.
  */
 export const SCATTER = kernel(
   "scatter",
@@ -45,13 +46,24 @@ export const SCATTER = kernel(
 @group(0) @binding(1) var<storage, read> words: array<u32>;
 @group(0) @binding(2) var<storage, read_write> ids: array<u32>;
 @group(0) @binding(3) var<storage, read_write> revealed_at: array<u32>;
+@group(0) @binding(4) var<storage, read_write> packed: array<u32>;
+
+fn reveal(at: u32) -> u32 {
+  if (at >= params.count) { return 0u; }
+  let position = words[at] >> 16u;
+  let id = words[at] & 0xffffu;
+  ids[position] = id;
+  revealed_at[position] = params.step;
+  return id;
+}
 
 @compute @workgroup_size(${THREADS})
 fn main(@builtin(global_invocation_id) invocation: vec3<u32>) {
-  if (invocation.x >= params.count) { return; }
-  let word = words[invocation.x];
-  ids[word >> 16u] = word & 0xffffu;
-  revealed_at[word >> 16u] = params.step;
+  let pair = invocation.x;
+  if (2u * pair >= params.count) { return; }
+  let first = reveal(2u * pair);
+  let second = reveal(2u * pair + 1u);
+  packed[pair] = first | (second << 16u);
 }
 `,
 );

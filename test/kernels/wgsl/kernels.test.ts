@@ -119,27 +119,32 @@ describeWebGpu("wgsl", () => {
     rows.release();
   }, SLOW);
 
-  test.each([1, 300])("scatter of %i ids leaves the rest", async (count) => {
+  test.each([1, 300, 513])("scatter of %i ids leaves the rest, and packs them in pairs", async (count) => {
     const [size, step] = [700, 9];
     const list = Int32Array.from({ length: count }, (_, i) => ((i * 11) % size) << 16 | (i + 3));
-    const [words, ids, at] = [
+    const pairs = Math.ceil(count / 2);
+    const [words, ids, at, packed] = [
       await upload(gpu, list),
       await upload(gpu, new Int32Array(size).fill(9999)),
       await upload(gpu, new Int32Array(size)),
+      await upload(gpu, new Int32Array(pairs).fill(-1)),
     ];
     const scatter = {
       kernel: SCATTER,
       params: packParams(SCATTER, { count, step }),
-      storage: [words, ids, at],
-      groups: groupsFor(count),
+      storage: [words, ids, at, packed],
+      groups: groupsFor(pairs),
     };
     const found = await gpu.run({ dispatches: [scatter], read: { tensor: ids, words: size } });
     const steps = await gpu.run({ dispatches: [], read: { tensor: at, words: size } });
+    const halves = await gpu.run({ dispatches: [], read: { tensor: packed, words: pairs } });
     const want = new Uint32Array(size).fill(9999);
     list.forEach((word) => want[word >>> 16] = word & 0xffff);
     expect(found).toEqual(want);
     expect(steps).toEqual(want.map((id) => id === 9999 ? 0 : step));
-    for (const tensor of [words, ids, at]) tensor.release();
+    const half = (i: number) => (list[i] ?? 0) & 0xffff;
+    expect(halves).toEqual(Uint32Array.from({ length: pairs }, (_, i) => half(2 * i) | half(2 * i + 1) << 16));
+    for (const tensor of [words, ids, at, packed]) tensor.release();
   }, SLOW);
 
   test.each([[1, 1], [300, 1], [300, 77], [300, 300]])(
