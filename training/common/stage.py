@@ -58,7 +58,7 @@ class Team:
     def set_rates(self, step, progress, decay):
         """At `progress` (0-1) of the stage: a warm-up of 60 steps, then falling to a hundredth over the last share `decay` of
         the team's time, and 0 behind it."""
-        progress = progress / self.until
+        progress = progress / self.until if self.until else 1.0
         share = min(1.0, (step + 1) / 60) * min(1.0, (1 - progress) / decay + 0.01) if progress < 1 else 0.0
         for optimizer, peak in self.peaks:
             for group in optimizer.param_groups:

@@ -2,7 +2,7 @@
 texts took long to learn to count, to put in order, and to say what stands beside what."""
 import numpy as np
 from scenes import relations
-from tasks import LANGUAGE
+from tasks import LANGUAGE, alike
 
 RELATIONS = ("left of", "right of", "above", "below")
 MOST = len(LANGUAGE["counts"]) - 1
@@ -15,12 +15,11 @@ def kinship(scene):
     share one), how many of its class there are and how many of class and colour (both less 1), and whether another thing is
     left of it, right of it, above and below; -1 for none."""
     things = scene.things
-    kind = lambda t: (t.cls, t.color)
-    order = list(dict.fromkeys(kind(t) for t in sorted(things, key=lambda t: (t.x + t.size / 2, t.y + t.size / 2))))
+    kind, order = lambda t: (t.cls, t.color), list(alike(things))
     out = np.full((8, 8, len(KINSHIP)), -1)
     for thing in things:
-        alike = [sum(of(t) == of(thing) for t in things) - 1 for of in (lambda t: t.cls, kind)]
+        counts = [sum(of(t) == of(thing) for t in things) - 1 for of in (lambda t: t.cls, kind)]
         beside = {relation for other in things if other is not thing for relation in relations(other, thing)}
         left, top, right, bottom = (edge // 32 for edge in (thing.x, thing.y, thing.x + thing.size, thing.y + thing.size))
-        out[top:bottom, left:right] = [order.index(kind(thing)), *alike, *(relation in beside for relation in RELATIONS)]
+        out[top:bottom, left:right] = [order.index(kind(thing)), *counts, *(relation in beside for relation in RELATIONS)]
     return out.reshape(64, -1)

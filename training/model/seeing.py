@@ -121,16 +121,16 @@ class Seeing(Trainee):
         loss = codes + 3 * parts["bound"] + parts["places"] + parts["looking"]
         return loss, each, {name: float(value.detach()) for name, value in parts.items()}
 
-    def text_loss(self, b):
+    def text_loss(self, b, seeing=True):
         """Of a batch of records.py -> (loss, {name: its part}: the words, the share of asked tokens whose likeliest word is
-        the right one, weighted as the loss, and what is seen)."""
+        the right one, weighted as the loss, and, while the tower is trained (`seeing`), what is seen)."""
         net, features, seen, pointed = self.net, None, 0, []
         with torch.autocast(b["ids"].device.type, torch.bfloat16, enabled=self.bf16):
             if b["pixels"] is not None:
                 patches = self.sight.patches(b["pixels"])
                 cells = self.sight.cells(patches)
                 features = self.sight.tiles(cells[:len(b["ids"])])
-                seen = self.seen_loss(patches, cells, b["things"])
+                seen = self.seen_loss(patches, cells, b["things"]) if seeing else 0
             bias = attention_bias(b["prompt"], b["whole"], b["ids"].shape[1])
             x = embed(net, b["ids"], features)
             states = text_states(net, x, bias.bfloat16() if self.bf16 else bias, b["asked"], self.pointing(b), pointed)

@@ -52,12 +52,13 @@ def main() -> None:
     stage.begin()
     sums = {}
     while stage.due():
-        task, b = records.batch(stage.step)
+        seeing = stage.progress() < options.settled
+        task, b = records.batch(stage.step, *([] if seeing else [0]))
         b = {k: v.to(device) if torch.is_tensor(v) else v for k, v in b.items()}
-        loss, told = model.text_loss(b)
+        loss, told = model.text_loss(b, seeing)
         for name, value in told.items():
             add(sums, f"{task}_{name}", value)
-        teams = ["text", "writers"] + ([] if stage.progress() >= options.settled else ["projector", "sight"])
+        teams = ["text", "writers"] + (["projector", "sight"] if seeing else [])
         add(sums, f"{task}_norm", stage.update(gradients(loss, stage.teams, teams)))
         stage.report(sums, 3)
     stage.keep()

@@ -10,6 +10,14 @@ LANGUAGE = json.loads((ROOT / "bench/scenes/language.json").read_text())
 COUNTS, PLACES = LANGUAGE["counts"], LANGUAGE["places"]
 
 
+def alike(things) -> dict:
+    """{(class, colour): things of that kind}, in the order of their centres: that of descriptions."""
+    groups = {}
+    for thing in sorted(things, key=lambda t: (t.x + t.size / 2, t.y + t.size / 2)):
+        groups.setdefault((thing.cls, thing.color), []).append(thing)
+    return groups
+
+
 class Tasks:
     def __init__(self, world: World):
         self.world = world
@@ -30,12 +38,9 @@ class Tasks:
         return 0 if 3 * at < self.world.canvas else 2 if 3 * at > 2 * self.world.canvas else 1
 
     def groups(self, things) -> list:
-        """[(words, things)]: alike things together, in the order of their centres."""
-        groups = {}
-        for thing in sorted(things, key=lambda t: (t.x + t.size / 2, t.y + t.size / 2)):
-            groups.setdefault((thing.cls, thing.color), []).append(thing)
+        """[(words, things)], as `alike` puts them together."""
         out = []
-        for (cls, color), group in groups.items():
+        for (cls, color), group in alike(things).items():
             tint = f"{self.world.colors[color - 1]} " if color else ""
             words = article(self.phrase(group[0])) if len(group) == 1 else f"{COUNTS[len(group)]} {tint}{self.plural(cls)}"
             out.append((words, group))
