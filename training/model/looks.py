@@ -1,9 +1,10 @@
 """Where heads of the text side shall look (understanding.POINTING): found by the answers' loss alone, that took more than 100
 thousand questions.
 
-Three kinds. _names_: from a name in the prompt at what it names. _about_: from what is asked at the word or number that
+Four kinds. _names_: from a name in the prompt at what it names. _about_: from what is asked at the word or number that
 decides it. _subjects_: from what is asked at the things that it is about, in the picture, or in a plan at the boxes that
-stand before it.
+stand before it. _tints_: from what is asked at the colours that the prompt asks for: a name's own state holds its tint as
+a product with its class (bind.py), which for pairs that are held out no question has ever had.
 """
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ class Looks:
         for cls, name in enumerate(self.world.names):
             for form in (self.words(name), self.words(tasks.plural(cls))):
                 self.forms.setdefault(form[0], []).append((cls, form))
+        self.colors = {self.words(color)[0] for color in self.world.colors}
         self.relations = {self.words(relation)[0] for relation in self.world.data["relations"]}
         self.begin = tokenizer.token_to_id("<LOC_BEGIN>")
 
@@ -33,8 +35,7 @@ class Looks:
         return self.tokenizer.encode(f" {text}", add_special_tokens=False).ids
 
     def batch(self, task, rows, length):
-        """-> {names [N, 2], row and place, and looks bool [N, T], where in the prompt that is seen; about [M, 3], row, asked
-        place and the place to look at; subjects [S, 2], row and asked place, and subject_looks bool [S, T]}."""
+        """-> {kind: (places [N, 2], row and place, and where to look bool [N, T])}."""
         each = lambda of: [(i, *found) for i, row in enumerate(rows) for found in of(row)]
         about, subjects = {
             "find": (self.of_expressions, self.shown),
@@ -42,19 +43,16 @@ class Looks:
             "judge": (self.of_verdicts, self.shown),
             "plan": (self.of_plans, self.before),
         }[task]
-        names, subjects = each(self.named), each(subjects)
-        places = lambda found: torch.tensor([[i, at] for i, at, _ in found], dtype=torch.long).view(-1, 2)
-
-        def looks(found):
-            out = np.zeros((len(found), length), bool)
-            for row, (_, _, at) in zip(out, found):
+        found = {"names": each(self.named), "subjects": each(subjects), "tints": each(self.tinted),
+                 # What stands behind an answer says nothing.
+                 "about": [(i, at, to) for i, at, to in each(about) if at <= rows[i]["ends"]]}
+        out = {}
+        for kind, looks in found.items():
+            where = np.zeros((len(looks), length), bool)
+            for row, (_, _, at) in zip(where, looks):
                 row[at] = True
-            return torch.from_numpy(out)
-
-        # What stands behind an answer says nothing.
-        about = [(i, at, to) for i, at, to in each(about) if at <= rows[i]["ends"]]
-        return {"names": places(names), "looks": looks(names), "subjects": places(subjects), "subject_looks": looks(subjects),
-                "about": torch.tensor(about, dtype=torch.long).view(-1, 3)}
+            out[kind] = torch.tensor([[i, at] for i, at, _ in looks], dtype=torch.long).view(-1, 2), torch.from_numpy(where)
+        return out
 
     def spoken(self, ids, classes=None):
         """[(place of a name's last token, its class)] in order."""
@@ -81,6 +79,18 @@ class Looks:
                 which = np.any([(layout(Scene(0, (thing,))) > 0) for thing in things], 0)
                 out.append((int(at), cells(row["ids"].index(templates.PICTURE), which)))
         return out
+
+    def tinted(self, row):
+        """-> [(asked place, places of the prompt's colours)]; a word of a plan's that is one of them: its own."""
+        ids, colors = row["ids"][:row["prompt"]], {}
+        for at, token in enumerate(ids[:-1]):
+            if token in self.colors and any(ids[at + 1:at + 1 + len(form)] == form for _, form in self.forms.get(ids[at + 1], ())):
+                colors[token] = at
+        if not colors or "answer" not in row:
+            return []
+        words = row["answer"]
+        of = lambda at: words[at - row["prompt"]] if at - row["prompt"] < len(words) else None
+        return [(at, [colors[of(at)]] if of(at) in colors else list(colors.values())) for at in row["asked"] if at <= row["ends"]]
 
     def parts(self, scene, kind, asked, answer):
         """-> [(start, end, things)]: what parts of an answer are about, in characters. `kind`: of a question, or "verdict"."""

@@ -78,7 +78,7 @@ class Records:
 
     def batch(self, step, views=VIEWS):
         """-> (task, {ids [B, T] with -1 at picture tokens, prompt and whole [B] lengths, asked [K] places in B * T, target
-        [K], weight [K]; what Looks.batch gives; pixels uint8 [B + views, side, side, 3] and things [B + views, 64, 1 + SEEN]
+        [K], weight [K]; looks, as Looks.batch gives them; pixels uint8 [B + views, side, side, 3] and things [B + views, 64, 1 + SEEN]
         (`shown`, -1 where it is not known), or None})."""
         rng = np.random.default_rng([self.seed, step])
         task = list(SHARES)[int(np.searchsorted(np.cumsum(list(SHARES.values())) - 1e-9, rng.random()))]
@@ -101,7 +101,7 @@ class Records:
             "prompt": torch.tensor([row["prompt"] for row in rows]), "whole": torch.tensor([len(row["ids"]) for row in rows]),
             "asked": torch.from_numpy(np.concatenate([i * longest + np.asarray(row["asked"]) for i, row in enumerate(rows)])),
             "target": join("target", np.int64), "weight": join("weight", np.float32),
-            **self.looks.batch(task, rows, longest),
+            "looks": self.looks.batch(task, rows, longest),
             "pixels": None if pixels[0] is None else torch.from_numpy(np.stack(pixels)),
             "things": None if pixels[0] is None else torch.from_numpy(np.stack(things)),
         }
@@ -114,9 +114,12 @@ class Records:
         weight = np.where(np.arange(length) < len(answer), 1.0, 0.1)
         ratio = 1.0 if rng.random() < 0.25 else rng.random()
         masked = rng.random(length) < ratio
-        if length > 16 and rng.random() < 0.7:  # as decoding meets it: blocks of 16, left to right
+        if rng.random() < 0.7:  # as decoding meets it: blocks of 16, left to right
             block = int(rng.integers(-(-len(answer) // 16)))
             masked[:16 * block], masked[16 * (block + 1):] = False, True
+            if rng.random() < 0.5:  # within a block mostly left to right, too: what precedes is surer than what is far ahead
+                behind = np.arange(16) >= rng.integers(16)
+                masked[16 * block:16 * (block + 1)] = (behind ^ (rng.random(16) < 0.1))[:length - 16 * block]
         masked[int(rng.integers(len(answer)))] = True
         at = np.flatnonzero(masked)
         about = about[:length - 1] + [()] * (length - len(answer) + 1)

@@ -133,21 +133,13 @@ class Seeing(Trainee):
                 seen = self.seen_loss(patches, cells, b["things"]) if seeing else 0
             bias = attention_bias(b["prompt"], b["whole"], b["ids"].shape[1])
             x = embed(net, b["ids"], features)
-            states = text_states(net, x, bias.bfloat16() if self.bf16 else bias, b["asked"], self.pointing(b), pointed)
+            states = text_states(net, x, bias.bfloat16() if self.bf16 else bias, b["asked"], b["looks"], pointed)
             logits = (states @ net.transformer.ff_out.weight.T).float()
         each, weight = F.cross_entropy(logits, b["target"], reduction="none"), b["weight"]
         right = (logits.detach().argmax(-1) == b["target"]).float()
         mean = lambda values: (values * weight).sum() / weight.sum()
-        # Names shall look at what they name, and what is asked at the name: found by the answers' loss alone, that took more than 100 thousand questions.
         parts = {"loss": mean(each), "right": mean(right), "seen": seen, "pointing": sum(pointed)}
         return parts["loss"] + seen + parts["pointing"], {name: float(torch.as_tensor(value).detach()) for name, value in parts.items()}
-
-    @staticmethod
-    def pointing(b):
-        """What `text_states` takes, of a batch of records.py."""
-        row, at, name = b["about"].T
-        return {"names": (*b["names"].T, b["looks"]), "subjects": (*b["subjects"].T, b["subject_looks"]),
-                "about": (row, at, F.one_hot(name, b["ids"].shape[1]).bool())}
 
     def seen_loss(self, patches, cells, things):
         """Cross-entropy of the probes: `patches` [B, 64, hidden], `cells` [B, 16, d_model], `things` [B, 64, 1 + SEEN]

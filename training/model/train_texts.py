@@ -55,6 +55,7 @@ def main() -> None:
         seeing = stage.progress() < options.settled
         task, b = records.batch(stage.step, *([] if seeing else [0]))
         b = {k: v.to(device) if torch.is_tensor(v) else v for k, v in b.items()}
+        b["looks"] = {kind: tuple(each.to(device) for each in looks) for kind, looks in b["looks"].items()}
         loss, told = model.text_loss(b, seeing)
         for name, value in told.items():
             add(sums, f"{task}_{name}", value)

@@ -21,14 +21,19 @@ def embed(net, ids, features=None):
 
 
 # Which head of which split layer is told where to look, in the order in which a question is answered: from a name at what it
-# names, from what is asked at the name that it is about, and from there at the things that it is about.
-POINTING = {0: (("names", 0),), 1: (("names", 0), ("about", 3)), 2: (("about", 1), ("subjects", 2)), 3: (("about", 1), ("subjects", 2))}
+# names, from what is asked at the name that it is about, and from there at the things that it is about (looks.py).
+POINTING = {
+    0: (("names", 0),),
+    1: (("names", 0), ("about", 3)),
+    2: (("about", 1), ("subjects", 2), ("tints", 0)),
+    3: (("about", 1), ("subjects", 2), ("tints", 0)),
+}
 
 
 def text_states(net, x, bias, asked, pointing=None, told=None):
     """Embeddings [B, T, d], `attention_bias`, places [K] in B * T -> their states after the final norm [K, d].
-    `pointing`: {"names", "about", "subjects": (rows [N], places [N], where each shall look, bool [N, T])}, for which
-    `told` gets cross-entropies of the looks of POINTING's heads."""
+    `pointing`: {kind: (rows and places [N, 2], where each shall look, bool [N, T])}, for which `told` gets cross-entropies of
+    the looks of POINTING's heads."""
     c = net.c
     length, head = x.shape[1], c["d_model"] // c["n_heads"]
     cos, sin = rope_table(torch.arange(length), head, c["rope_theta"])
@@ -39,8 +44,9 @@ def text_states(net, x, bias, asked, pointing=None, told=None):
         q, k = rotate(q, cos, sin).to(v.dtype), rotate(k, cos, sin).to(v.dtype)
         behind = index - c["dual_tower_layers"] - 1
         for kind, head_at in POINTING.get(behind, ()) if pointing else ():
-            row, at, seen = pointing[kind]
-            if len(row):
+            places, seen = pointing[kind]
+            if len(places):
+                row, at = places.T
                 score = (q[row, head_at, at][:, None] @ k[row, head_at].transpose(-1, -2))[:, 0] + bias[row, 0, at]
                 told.append(-score.float().log_softmax(-1).masked_fill(~seen, -1e9).logsumexp(-1).mean())
         a = (q @ k.transpose(-1, -2) + bias).softmax(-1).to(v.dtype) @ v
