@@ -7,6 +7,7 @@ import type { WeightFormat } from "../../../kernels/onnx/quantize.ts";
 import { VQ_PREFIX } from "../layout.ts";
 import type { TensorSource } from "../weights.ts";
 import type { Dtype } from "./manifest.ts";
+import { sortedUnits } from "./sorted_units.ts";
 
 const VISION = ["model.vision_tower.", "model.vision_resampler.", "model.mm_projector.", "model.image_newline"];
 
@@ -16,12 +17,13 @@ export function formatOf(name: string, dtype: Dtype): WeightFormat {
   return dtype === "int4" && !small ? "int4" : "float16";
 }
 
-/** The same weights for graphs that store them as `dtype`. */
+/** The same model for graphs that store its weights as `dtype`. */
 export function formatted(source: TensorSource, dtype: Dtype): TensorSource {
+  const from = dtype === "int4" ? sortedUnits(source) : source;
   return {
-    dims: (name) => source.dims(name),
-    read: (name) => source.read(name),
-    readRows: (name, first, count) => source.readRows(name, first, count),
+    dims: (name) => from.dims(name),
+    read: (name) => from.read(name),
+    readRows: (name, first, count) => from.readRows(name, first, count),
     format: (name) => formatOf(name, dtype),
   };
 }
