@@ -17,6 +17,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from copying import write_copies  # noqa: E402
 from data import Draws  # noqa: E402
+from four_bits import in_four_bits  # noqa: E402
 from picture_data import PictureDraws  # noqa: E402
 from records import Records  # noqa: E402
 from seeing import Seeing  # noqa: E402
@@ -40,6 +41,7 @@ def main() -> None:
     parser.add_argument("--feedback", type=float, default=0.15, help="share of the batches that draw after feedback; what is left draws")
     parser.add_argument("--planned", type=float, default=0.2, help="share of the batches that have plans")
     parser.add_argument("--sourceless", type=float, default=0.2, help="share of the edits without the source's ids")
+    parser.add_argument("--int4", type=float, default=0.5, help="share of the batches that run on weights as int4 rounds them")
     parser.add_argument("--copies", type=float, help="write the values of the copying heads at the start, this loud (1: as what they copy)")
     parser.add_argument("--copier-rate", type=float, default=1e-3, help="Muon, for these values; as loud as they are")
     options, device = begun(parser)
@@ -73,14 +75,16 @@ def main() -> None:
     while stage.due():
         task, b = fetch(stage.step)
         b = {k: v.to(device) if torch.is_tensor(v) else v for k, v in b.items()}
-        loss, each, told = (model.draw_loss if task == "draw" else model.picture_loss)(b, options.group)
+        with in_four_bits(model.net, np.random.default_rng([options.seed, stage.step, 3]).random() < options.int4):
+            loss, each, told = (model.draw_loss if task == "draw" else model.picture_loss)(b, options.group)
+            grads = gradients(loss, stage.teams, list(stage.teams))
         add_codes(sums, b, each, f"{task}_")
         for name, value in told.items():
             add(sums, f"{task}_{name}", value)
         if task == "edit":
             for name, which in (("changed", b["changed"]), ("kept", ~b["changed"])):
                 add(sums, f"edit_{name}", each[which].sum(), int(which.sum()))
-        add(sums, f"{task}_norm", stage.update(gradients(loss, stage.teams, list(stage.teams))))
+        add(sums, f"{task}_norm", stage.update(grads))
         stage.report(sums, 3)
     stage.keep()
 
