@@ -133,7 +133,7 @@ class Seeing(Trainee):
                 seen = self.seen_loss(patches, cells, b["things"]) if seeing else 0
             bias = attention_bias(b["prompt"], b["whole"], b["ids"].shape[1])
             x = embed(net, b["ids"], features)
-            states = text_states(net, x, bias.bfloat16() if self.bf16 else bias, b["asked"], b["looks"], pointed)
+            states = text_states(net, x, bias.bfloat16() if self.bf16 else bias, b["asked"], b["looks"], pointed, not seeing)
             logits = (states @ net.transformer.ff_out.weight.T).float()
         each, weight = F.cross_entropy(logits, b["target"], reduction="none"), b["weight"]
         right = (logits.detach().argmax(-1) == b["target"]).float()

@@ -4,7 +4,8 @@ to training/runs/texts; running it again resumes.
 
 Objective (facts 8): the cross-entropy over masked answer tokens, one task a batch; beside it probes of what the tower sees,
 and of where some heads look. Trained are the tower and what understanding alone reads (understanding.trained): what a
-drawing reads stays as it is, to the bit. From `--settled` of the time on the tower is done, and texts go on upon it.
+drawing reads stays as it is, to the bit. From `--settled` of the time on the tower and the words are done, and texts go on
+upon them.
 """
 import pathlib
 import sys

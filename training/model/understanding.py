@@ -30,31 +30,38 @@ POINTING = {
 }
 
 
-def text_states(net, x, bias, asked, pointing=None, told=None):
+def text_states(net, x, bias, asked, pointing=None, told=None, settled=False):
     """Embeddings [B, T, d], `attention_bias`, places [K] in B * T -> their states after the final norm [K, d].
     `pointing`: {kind: (rows and places [N, 2], where each shall look, bool [N, T])}, for which `told` gets cross-entropies of
-    the looks of POINTING's heads."""
-    c = net.c
-    length, head = x.shape[1], c["d_model"] // c["n_heads"]
-    cos, sin = rope_table(torch.arange(length), head, c["rope_theta"])
-    for index, b in enumerate(net.transformer.blocks):
-        h = rms(x, b.attn_norm.weight, c["rms_norm_eps"])
-        w = torch.cat([b.q_proj.weight * head ** -0.5, b.k_proj.weight, b.v_proj.weight])
-        q, k, v = (net.split_heads(t) for t in (h @ w.T).chunk(3, -1))
-        q, k = rotate(q, cos, sin).to(v.dtype), rotate(k, cos, sin).to(v.dtype)
-        behind = index - c["dual_tower_layers"] - 1
-        for kind, head_at in POINTING.get(behind, ()) if pointing else ():
-            places, seen = pointing[kind]
-            if len(places):
-                row, at = places.T
-                score = (q[row, head_at, at][:, None] @ k[row, head_at].transpose(-1, -2))[:, 0] + bias[row, 0, at]
-                told.append(-score.float().log_softmax(-1).masked_fill(~seen, -1e9).logsumexp(-1).mean())
-        a = (q @ k.transpose(-1, -2) + bias).softmax(-1).to(v.dtype) @ v
-        x = x + a.transpose(1, 2).flatten(2) @ b.attn_out.weight.T
-        h = rms(x, b.ff_norm.weight, c["rms_norm_eps"])
-        gate, up = (h @ torch.cat([b.ff_proj.weight, b.up_proj.weight]).T).chunk(2, -1)
-        x = x + (F.silu(gate) * up) @ b.ff_out.weight.T
+    the looks of POINTING's heads. `settled`: what precedes the layers that are trained here gets no gradient."""
+    c, first = net.c, net.c["dual_tower_layers"]
+    for index, block in enumerate(net.transformer.blocks):
+        kinds = POINTING.get(index - first - 1, ()) if pointing else ()
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not (settled and index < first)):
+            x, scores = text_block(net, block, x, bias)
+            for kind, head_at in kinds:
+                places, seen = pointing[kind]
+                if len(places):
+                    row, at = places.T
+                    looks = scores[row, head_at, at].float().log_softmax(-1)
+                    told.append(-looks.masked_fill(~seen, -1e9).logsumexp(-1).mean())
     return rms(x.flatten(0, 1)[asked], net.transformer.ln_f.weight, c["rms_norm_eps"])
+
+
+def text_block(net, b, x, bias):
+    """-> (what leaves the block [B, T, d], scores of its heads [B, heads, T, T])."""
+    eps, head = net.c["rms_norm_eps"], net.c["d_model"] // net.c["n_heads"]
+    cos, sin = rope_table(torch.arange(x.shape[1]), head, net.c["rope_theta"])
+    h = rms(x, b.attn_norm.weight, eps)
+    w = torch.cat([b.q_proj.weight * head ** -0.5, b.k_proj.weight, b.v_proj.weight])
+    q, k, v = (net.split_heads(t) for t in (h @ w.T).chunk(3, -1))
+    q, k = rotate(q, cos, sin).to(v.dtype), rotate(k, cos, sin).to(v.dtype)
+    scores = q @ k.transpose(-1, -2) + bias
+    a = scores.softmax(-1).to(v.dtype) @ v
+    x = x + a.transpose(1, 2).flatten(2) @ b.attn_out.weight.T
+    h = rms(x, b.ff_norm.weight, eps)
+    gate, up = (h @ torch.cat([b.ff_proj.weight, b.up_proj.weight]).T).chunk(2, -1)
+    return x + (F.silu(gate) * up) @ b.ff_out.weight.T, scores
 
 
 def attention_bias(prompt, whole, length):
