@@ -12,7 +12,10 @@ const OWN_FLAGS = {
   seed: { kind: "number", help: "chooses the cases, and draws (default: 0)" },
   seeds: { kind: "number", help: "t2i, reflect: pictures a prompt (default: 1)" },
   seen: { kind: "switch", help: "t2i, plan, reflect: generated prompts of seen combinations; needs --n" },
-  plan: { kind: "text", help: "t2i: draw also after a plan, own or true, and compare (default: none)" },
+  plan: {
+    kind: "text",
+    help: "t2i: draw also after a plan, own or true, and compare (default: none); reflect: own or none",
+  },
   rounds: { kind: "number", help: "reflect: rounds at most (default: 8)" },
   ways: { kind: "text", help: "edit: of three_way,two_way,planned,locked, those to compare (default: all)" },
   order: { kind: "text", help: "t2i: stratified, confidence, halton or random" },

@@ -7,10 +7,11 @@
 import type { Drawn } from "../../bench/scenes/interval.ts";
 import { createChooser } from "../../bench/scenes/random.ts";
 import { loadWorld } from "../../bench/scenes/world.ts";
+import { UnmaskError } from "../../core/errors.ts";
 import type { RoundsResult } from "../../core/tasks/all_tasks.ts";
 import { compared } from "./compared.ts";
 import { type Bench, type Evaluation, rounded, runOn, saveLines, savePicture, throughAll } from "./evaluation.ts";
-import { countOf } from "./flags.ts";
+import { countOf, type EvalFlags } from "./flags.ts";
 import { judgeReport } from "./judge_report.ts";
 import { printScores, scoresOf } from "./scores.ts";
 import { type DrawJob, drawJobs } from "./t2i.ts";
@@ -32,27 +33,28 @@ export interface JudgedRound {
 type Rounds = readonly JudgedRound[];
 
 export const reflectEvaluation: Evaluation = {
-  takes: ["n", "seed", "seeds", "seen", "rounds", "out"],
+  takes: ["n", "seed", "seeds", "seen", "plan", "rounds", "out"],
   needs: () => ["reflect"],
   async check(flags) {
     countOf(flags, "rounds", ROUNDS);
+    firstBy(flags);
     await drawJobs(await loadWorld(), flags);
   },
   async run(bench) {
     const { world, flags, output } = bench, rounds = countOf(flags, "rounds", ROUNDS), seed = flags.seed ?? 0;
-    const jobs = await drawJobs(world, flags);
+    const jobs = await drawJobs(world, flags), plan = firstBy(flags);
     const all = (label: string, work: (job: DrawJob, index: number) => Promise<Rounds>) =>
       throughAll(bench, label, jobs, work);
-    const feedback = await all("reflecting", (job, index) => reflected(bench, job, { rounds }, index));
+    const feedback = await all("reflecting", (job, index) => reflected(bench, job, { rounds, ...plan }, index));
     // With one round there is nothing to draw anew.
     const redraw = rounds === 1
       ? feedback
-      : await all("drawing anew", (job) => reflected(bench, job, { rounds, feedback: false }));
+      : await all("drawing anew", (job) => reflected(bench, job, { rounds, ...plan, feedback: false }));
     const first = feedback.flatMap(([round]) => round ?? []);
     const accepts = first.filter(({ accepted }) => accepted === true).length / Math.max(1, first.length);
     const random = await all(
       "tossing coins",
-      (job, index) => tossed(bench, job, feedback[index] ?? [], rounds, accepts),
+      (job, index) => tossed(bench, job, plan, { first: feedback[index]?.[0], rounds, accepts }),
     );
     await saveLines(
       bench,
@@ -70,6 +72,7 @@ export const reflectEvaluation: Evaluation = {
       seeds: countOf(flags, "seeds", 1),
       rounds,
       split: flags.seen ? "seen" : "geneval",
+      plan: flags.plan ?? "own",
       after: curveOf(feedback, rounds).map((point) => {
         if (point.rounds === 1) return point;
         const own = drawnAfter(feedback, point.rounds);
@@ -88,10 +91,27 @@ export const reflectEvaluation: Evaluation = {
   },
 };
 
+/** Whether a round begins with a plan. */
+interface FirstBy {
+  readonly plan?: false;
+}
+
+/** @throws {UnmaskError} `plan_unknown` */
+function firstBy({ plan = "own" }: EvalFlags): FirstBy {
+  if (plan === "own") return {};
+  if (plan === "none") return { plan: false };
+  throw new UnmaskError({
+    code: "plan_unknown",
+    message: "there is no such plan to reflect after",
+    fix: "use --plan own or none",
+    param: "plan",
+  });
+}
+
 async function reflected(
   bench: Bench,
   { metadata, prompt, input }: DrawJob,
-  options: { readonly rounds: number; readonly feedback?: boolean; readonly judge?: boolean },
+  options: FirstBy & { readonly rounds: number; readonly feedback?: boolean; readonly judge?: boolean },
   index?: number,
 ): Promise<Rounds> {
   const { result } = await runOn<RoundsResult>(bench, "reflect", { ...input, ...options });
@@ -115,9 +135,12 @@ async function reflected(
 async function tossed(
   bench: Bench,
   job: DrawJob,
-  [first]: Rounds,
-  rounds: number,
-  accepts: number,
+  plan: FirstBy,
+  { first, rounds, accepts }: {
+    readonly first: JudgedRound | undefined;
+    readonly rounds: number;
+    readonly accepts: number;
+  },
 ): Promise<Rounds> {
   if (first === undefined) throw new RangeError("a reflection has one round at least");
   const coin = createChooser(job.input.seed), done = [first];
@@ -125,7 +148,7 @@ async function tossed(
   for (let round = 1; round < rounds && !accepted(); round++) {
     // Far from the seeds of other pictures.
     const input = { ...job.input, seed: job.input.seed + round * SEED_STEP };
-    done.push(...await reflected(bench, { ...job, input }, { rounds: 1, judge: false }));
+    done.push(...await reflected(bench, { ...job, input }, { rounds: 1, ...plan, judge: false }));
   }
   return done;
 }

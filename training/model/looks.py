@@ -37,13 +37,13 @@ class Looks:
     def batch(self, task, rows, length):
         """-> {kind: (places [N, 2], row and place, and where to look bool [N, T])}."""
         each = lambda of: [(i, *found) for i, row in enumerate(rows) for found in of(row)]
-        about, subjects = {
-            "find": (self.of_expressions, self.shown),
-            "answer": (self.of_questions, self.shown),
-            "judge": (self.of_verdicts, self.shown),
-            "plan": (self.of_plans, self.before),
+        about, subjects, tints = {
+            "find": (self.of_expressions, self.shown, self.tinted),
+            "answer": (self.of_questions, self.shown, self.tinted),
+            "judge": (self.of_verdicts, self.shown, self.tinted),
+            "plan": (self.of_plans, self.before, self.beside),
         }[task]
-        found = {"names": each(self.named), "subjects": each(subjects), "tints": each(self.tinted),
+        found = {"names": each(self.named), "subjects": each(subjects), "tints": each(tints),
                  # What stands behind an answer says nothing.
                  "about": [(i, at, to) for i, at, to in each(about) if at <= rows[i]["ends"]]}
         out = {}
@@ -79,6 +79,13 @@ class Looks:
                 which = np.any([(layout(Scene(0, (thing,))) > 0) for thing in things], 0)
                 out.append((int(at), cells(row["ids"].index(templates.PICTURE), which)))
         return out
+
+    def beside(self, row):
+        """As `tinted`, of plans: their near edges have no colour, and look at those of the box before."""
+        boxes = self.boxes(row)
+        edges = {box + edge: before + edge for before, box in zip(boxes, boxes[1:]) for edge in (0, 1)}
+        asked = [(at, places) for at, places in self.tinted(row) if not any(box <= at < box + CORNERS for box in boxes)]
+        return asked + [(at, [edges[at]]) for at in row["asked"] if at in edges]
 
     def tinted(self, row):
         """-> [(asked place, places of the prompt's colours)]; a word of a plan's that is one of them: its own."""
@@ -134,15 +141,11 @@ class Looks:
         return [(at, copied.get(at, at - 1)) for at in row["asked"]]
 
     def of_plans(self, row):
-        """A name as the prompt has it; a box's far edges at its near ones; near edges at those of the box before, or, those of
-        the first one, at the prompt's relation. Else what precedes."""
-        decided, before, relation = self.copied(row), None, self.relation(row)
+        """A name as the prompt has it; a box's far edges at its near ones, and those, so that what is read there is said of
+        far edges alone, at the token that begins the box. Else what precedes."""
+        decided = self.copied(row)
         for box in self.boxes(row):
-            for edge in (0, 1):
-                decided[box + edge + 2] = box + edge
-                if before is not None or relation is not None:
-                    decided[box + edge] = relation if before is None else before + edge
-            before = box
+            decided |= {box: box - 1, box + 1: box - 1, box + 2: box, box + 3: box + 1}
         return [(at, decided.get(at, at - 1)) for at in row["asked"]]
 
     def before(self, row):

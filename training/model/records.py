@@ -19,7 +19,7 @@ from tasks import Tasks  # noqa: E402
 from verdicts import judged  # noqa: E402
 import templates  # noqa: E402
 
-SHARES = {"answer": 0.35, "find": 0.27, "plan": 0.2, "judge": 0.18}
+SHARES = {"answer": 0.29, "find": 0.26, "plan": 0.3, "judge": 0.15}
 SIZES = {"answer": 48, "find": 40, "plan": 32, "judge": 40}
 VIEWS = 8  # pictures beside those that are asked about: the tower learns from what they show too
 IMAGE_TOKENS = LOOK + LOOK + VISION["image_size"] // VISION["patch_size"] // 2  # base view, tile, newlines

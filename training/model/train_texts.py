@@ -15,6 +15,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "common")]
 
 import torch  # noqa: E402
 from data import Draws  # noqa: E402
+from reading import read_words, write_reads  # noqa: E402
 from records import Records  # noqa: E402
 from seeing import Seeing  # noqa: E402
 from stage import Stage, add, begun, gradients, stage_options  # noqa: E402
@@ -34,6 +35,7 @@ def main() -> None:
     parser.add_argument("--sight-rate", type=float, default=1e-3, help="Muon and Adam, for the tower")
     parser.add_argument("--settled", type=float, default=0.9, help="share of the time after which the tower stays as it is")
     parser.add_argument("--failures", type=pathlib.Path, help="pictures that the model drew, with verdicts (failures.py)")
+    parser.add_argument("--reads", type=float, help="write what plans read from where they look, this loud (1: as the states)")
     options, device = begun(parser)
     draws = Draws(options.seed)
     records = Records(options.seed, torch.load(options.failures, weights_only=False) if options.failures else None)
@@ -50,6 +52,8 @@ def main() -> None:
         if options.sight:
             pixels = next(b["pixels"] for b in (records.batch(step)[1] for step in range(99)) if b["pixels"] is not None)
             model.take_sight(torch.load(options.sight, weights_only=True, map_location=device)["average"], pixels.to(device))
+        if options.reads:
+            write_reads(model, (records.batch(step, 0)[1] for step in range(24)), read_words(records.looks), options.reads)
     stage.begin()
     sums = {}
     while stage.due():

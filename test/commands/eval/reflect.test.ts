@@ -100,6 +100,19 @@ describe("eval reflect", () => {
     expect(blind["judge"]).toMatchObject({ balanced_accuracy: null, interval: null, refuses_wrong: null, wrong: 0 });
   });
 
+  it("draws without plans where that is asked, in all its ways", async () => {
+    const plans = async (...args: string[]) => {
+      const { run, requests } = painter(() => false, () => false);
+      const report = await run("reflect", ...six, "--rounds", "2", ...args);
+      const ways = requests.filter(({ task }) => task === "reflect").map(({ input }) => input["plan"]);
+      expect(ways).toHaveLength(3 * 6);
+      return [report["plan"], ...new Set(ways)];
+    };
+    expect(await plans("--plan", "none")).toEqual(["none", false]);
+    expect(await plans("--plan", "own")).toEqual(["own", undefined]);
+    expect(await plans()).toEqual(["own", undefined]);
+  });
+
   it("keeps rounds and their pictures", async () => {
     const { run } = painter(({ round }) => round === 2, (isRight) => isRight);
     await run("reflect", ...six, "--rounds", "2", "--out", folder);
@@ -117,6 +130,7 @@ describe("eval reflect", () => {
     [["--rounds", "0"], "rounds_out_of_range"],
     [["--n", "7"], "n_not_in_shares"],
     [["--seen"], "n_missing"],
+    [["--plan", "true"], "plan_unknown"],
     [["--ways", "locked"], "flag_unused"],
   ])("refuses %j", async (args, code) => {
     const { run, requests } = painter(() => true, () => true);
