@@ -101,7 +101,11 @@ describeWebGpu("reflection on the resident loop", () => {
       // A verdict begins with its picture, and a drawing with those that were refused: pixels and features cross once.
       if (first && (phase === "judge" || (phase === "draw" && i > 6))) {
         looks.push(`${phase} ${counts !== undefined && counts.reads > 1}`);
-      } else expect(counts).toMatchObject({ reads: 1, readBytes: 4 * delta.ids.length });
+        return;
+      }
+      // Of a drawing two ids a word, of words one.
+      const { length } = delta.ids, words = phase === "draw" ? Math.ceil(length / 2) : length;
+      expect(counts).toMatchObject({ reads: 1, readBytes: 4 * words });
     });
     expect(looks).toEqual(["judge true", "draw true", "judge true"]);
     // The engine refuses a graph with a node on the CPU that gives no reason; none of these gives one.
