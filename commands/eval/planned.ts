@@ -19,14 +19,19 @@ import type { DrawJob } from "./t2i.ts";
 const PLANS = ["none", "own", "true"] as const;
 export type PlanKind = (typeof PLANS)[number];
 
-/** @throws {UnmaskError} `plan_unknown` */
+/** The plans that t2i draws after. @throws {UnmaskError} `plan_unknown` */
 export function planOf({ plan = "none" }: EvalFlags): PlanKind {
-  const known = PLANS.find((name) => name === plan);
-  if (known !== undefined) return known;
+  return planAmong(plan, PLANS);
+}
+
+/** @param known those that an evaluation has. @throws {UnmaskError} `plan_unknown` */
+export function planAmong<Kind extends PlanKind>(plan: string, known: readonly Kind[]): Kind {
+  const found = known.find((name) => name === plan);
+  if (found !== undefined) return found;
   throw new UnmaskError({
     code: "plan_unknown",
     message: "there is no such plan to draw after",
-    fix: `use --plan ${PLANS.join(", ")}`,
+    fix: `use --plan ${known.join(", ")}`,
     param: "plan",
   });
 }

@@ -7,12 +7,12 @@
 import type { Drawn } from "../../bench/scenes/interval.ts";
 import { createChooser } from "../../bench/scenes/random.ts";
 import { loadWorld } from "../../bench/scenes/world.ts";
-import { UnmaskError } from "../../core/errors.ts";
 import type { RoundsResult } from "../../core/tasks/all_tasks.ts";
 import { compared } from "./compared.ts";
 import { type Bench, type Evaluation, rounded, runOn, saveLines, savePicture, throughAll } from "./evaluation.ts";
 import { countOf, type EvalFlags } from "./flags.ts";
 import { judgeReport } from "./judge_report.ts";
+import { planAmong } from "./planned.ts";
 import { printScores, scoresOf } from "./scores.ts";
 import { type DrawJob, drawJobs } from "./t2i.ts";
 
@@ -98,14 +98,7 @@ interface FirstBy {
 
 /** @throws {UnmaskError} `plan_unknown` */
 function firstBy({ plan = "own" }: EvalFlags): FirstBy {
-  if (plan === "own") return {};
-  if (plan === "none") return { plan: false };
-  throw new UnmaskError({
-    code: "plan_unknown",
-    message: "there is no such plan to reflect after",
-    fix: "use --plan own or none",
-    param: "plan",
-  });
+  return planAmong(plan, ["own", "none"]) === "own" ? {} : { plan: false };
 }
 
 async function reflected(
