@@ -13,8 +13,7 @@ import { optionalText } from "../model/small_files.ts";
 import type { Model } from "../model/types.ts";
 import { allTasks, refuseTask, type TaskName, TASKS } from "../tasks/all_tasks.ts";
 import { createDraw } from "../tasks/draw.ts";
-import { parseDrawDefaults } from "../tasks/draw_defaults.ts";
-import { parseTrained } from "../tasks/trained_tasks.ts";
+import { parseGenerationFile } from "../tasks/generation_file.ts";
 import { keys } from "./keys.ts";
 import type { Store } from "./store/types.ts";
 
@@ -55,13 +54,9 @@ export async function readCard(store: Store): Promise<ModelCard | null> {
 
 /** A run's first state. @throws {UnmaskError} `task_not_supported`, what the task refuses */
 export function startFrom(card: ModelCard, task: string, input: unknown): unknown {
-  const generation: unknown = card.generation === null ? {} : JSON.parse(card.generation);
+  const { generation, feedback } = parseGenerationFile(card.generation === null ? {} : JSON.parse(card.generation));
   const lexicon = card.lexicon === null ? null : parseLexicon(card.lexicon);
-  const tasks = allTasks(
-    createDraw({ defaults: parseDrawDefaults(generation), lexicon }),
-    lexicon,
-    parseTrained(generation).feedback,
-  );
+  const tasks = allTasks(createDraw({ defaults: generation, lexicon }), lexicon, feedback);
   const known = tasks[refuseTask(task, card.tasks, card.model)];
   return known.start(input, shellOf(parseConfig(card.config, card.vq)));
 }

@@ -165,7 +165,7 @@ const NEEDS: Readonly<Record<TaskName, readonly (keyof Abilities)[]>> = {
   reflect: ["words", "sight"],
 };
 
-/** What the weights of a folder can do of what they were `trained` for. @param trained see trained_tasks.ts */
+/** What the weights of a folder can do of what they were `trained` for. @param trained see generation_file.ts */
 export function tasksFor(abilities: Abilities, trained: readonly TaskName[] = TASKS): readonly TaskName[] {
   return TASKS.filter((name) => trained.includes(name) && NEEDS[name].every((need) => abilities[need]));
 }

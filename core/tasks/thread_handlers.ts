@@ -24,11 +24,10 @@ import {
   type ThreadTasks,
 } from "./all_tasks.ts";
 import { createDraw, type DrawTask } from "./draw.ts";
-import { parseDrawDefaults } from "./draw_defaults.ts";
+import { parseGenerationFile } from "./generation_file.ts";
 import { unpackPictures } from "./input_pictures.ts";
 import { OpenSteppers } from "./open_steppers.ts";
 import type { Delta } from "./task.ts";
-import { parseTrained } from "./trained_tasks.ts";
 import { warmUp } from "./warm_up.ts";
 
 export interface LoadOptions {
@@ -70,9 +69,8 @@ export async function loadModel({ modelFolder, provider, threads }: LoadOptions)
   const words = await optionalText(modelFolder, "lexicon.json");
   const lexicon = words === undefined ? null : parseLexicon(words);
   const text = await optionalText(modelFolder, "generation.json");
-  const generation = text === undefined ? {} : parseJson(text);
-  const trained = parseTrained(generation);
-  const draw = createDraw({ lexicon, defaults: parseDrawDefaults(generation) });
+  const { generation, tasks, feedback } = parseGenerationFile(text === undefined ? {} : parseJson(text));
+  const draw = createDraw({ lexicon, defaults: generation });
   const engine = await openEngine({
     ...(provider === undefined ? {} : { provider }),
     ...(threads === undefined ? {} : { threads }),
@@ -85,9 +83,9 @@ export async function loadModel({ modelFolder, provider, threads }: LoadOptions)
       model: basename(resolve(modelFolder)),
       imageSize: model.config.nativeResolution,
       loaded: model.loaded,
-      tasks: tasksFor(await abilitiesOf(modelFolder, model.tokenizer), trained.tasks),
+      tasks: tasksFor(await abilitiesOf(modelFolder, model.tokenizer), tasks),
     };
-    return { engine, model, draw, lexicon, info, feedback: trained.feedback };
+    return { engine, model, draw, lexicon, info, feedback };
   } catch (error) {
     await engine.close();
     throw error;

@@ -1,7 +1,7 @@
 """Which parameters of a `Seeing` its stages train together: each as (hidden matrices for Muon, the rest for Adam)."""
 import torch
 from config import CONFIG
-from copying import copier_parameters
+from copying import copier_parameters, looking_parts
 from sight import sight_parameters
 from stage import Team
 from trainee import trained as drawn
@@ -52,6 +52,13 @@ def picture_teams(model, fresh, rate, adam, copier_rate, bf16):
     return {
         "picture": Team((matrices, rest), rate, adam, bf16, parts=others),
         "copiers": Team(copiers, copier_rate, copier_rate, bf16, parts=theirs),
-        "places": Team(([model.places], [model.places_bias]), rate, adam, bf16),
+        "places": Team(([], [model.places, model.places_bias]), rate, adam),
         "words": Team(([], [embeddings]), rate, adam, bf16, parts={id(embeddings): fresh[:, None]}),
     }
+
+
+def looking_teams(model, rate, adam):
+    """-> {name: Team} of where copying heads look and of the probe of places."""
+    parts = looking_parts(model.net)
+    return {"heads": Team((list(parts), []), rate, adam, parts={id(p): part for p, part in parts.items()}),
+            "places": Team(([], [model.places, model.places_bias]), rate, adam)}

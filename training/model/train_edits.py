@@ -4,8 +4,8 @@ to training/runs/edits; running it again resumes.
 
 Objective (facts 8): that of train_draw.py, in edits positions inside the changed area counting 5 times, one task a batch,
 drawing among them. Trained is the generation branch alone (teams.picture_teams), so that answers, boxes, plans and
-verdicts stay what they were, to the bit. Two stages: at first the copying heads (copying.py) learn where to look; with
-`--copies` their values are written, and all is trained on from there.
+verdicts stay what they were, to the bit. It starts with copying heads that look at the right places (train_looks.py); their
+values are written then, and all is trained on from there.
 """
 import pathlib
 import sys
@@ -36,13 +36,13 @@ def own_words():
 
 
 def main() -> None:
-    parser = drawing_options(minutes=75, rate=1e-3, out="edits", init=HERE.parents[1] / "models/scenes")
+    parser = drawing_options(minutes=75, rate=1e-3, out="edits", init=HERE.parent / "runs/looks/checkpoint.pt")
     parser.add_argument("--edits", type=float, default=0.5, help="share of the batches that are edits")
     parser.add_argument("--feedback", type=float, default=0.15, help="share of the batches that draw after feedback; what is left draws")
     parser.add_argument("--planned", type=float, default=0.2, help="share of the batches that have plans")
     parser.add_argument("--sourceless", type=float, default=0.2, help="share of the edits without the source's ids")
     parser.add_argument("--int4", type=float, default=0.5, help="share of the batches that run on weights as int4 rounds them")
-    parser.add_argument("--copies", type=float, help="write the values of the copying heads at the start, this loud (1: as what they copy)")
+    parser.add_argument("--copies", type=float, default=0.5, help="how loud the values of the copying heads are written at the start (1: as what they copy; 0: not at all)")
     parser.add_argument("--copier-rate", type=float, default=1e-3, help="Muon, for these values; as loud as they are")
     options, device = begun(parser)
     draws = Draws(options.seed)

@@ -11,14 +11,14 @@ import { encodePicture } from "../../../core/image/codec.ts";
 import { abilitiesOf } from "../../../core/model/abilities.ts";
 import { createTokenizer } from "../../../core/model/tokenizer.ts";
 import { type TaskName, tasksFor } from "../../../core/tasks/all_tasks.ts";
-import { parseTrained } from "../../../core/tasks/trained_tasks.ts";
+import { parseGenerationFile } from "../../../core/tasks/generation_file.ts";
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 const MODEL = `${ROOT}models/scenes`;
 const read = (name: string) => readFile(`${MODEL}/${name}`, "utf8");
 const able = tasksFor(
   await abilitiesOf(MODEL, createTokenizer(await read("tokenizer.json"), await read("tokenizer_config.json"))),
-  parseTrained(JSON.parse(await read("generation.json"))).tasks,
+  parseGenerationFile(JSON.parse(await read("generation.json"))).tasks,
 );
 
 let folder = "", picture = "";

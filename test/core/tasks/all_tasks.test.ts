@@ -1,6 +1,5 @@
 import { expect, test } from "vitest";
-import { refuseTask, TASKS, tasksFor } from "../../../core/tasks/all_tasks.ts";
-import { parseTrained } from "../../../core/tasks/trained_tasks.ts";
+import { refuseTask, tasksFor } from "../../../core/tasks/all_tasks.ts";
 
 test("weights say what can be asked: words for answers and plans, sight for edits, both to point and to reflect", () => {
   expect(tasksFor({ words: false, sight: false })).toEqual(["draw"]);
@@ -19,17 +18,4 @@ test.each([
   );
   expect(refuseTask(task, ["draw", "plan", "edit", "reflect"], "scenes")).toBe(task);
   expect(() => refuseTask(`${task}s`, ["draw"], "scenes")).toThrow(expect.objectContaining({ code: "task_unknown" }));
-});
-
-test("generation.json may say for which of them the weights were trained", () => {
-  const whole = { words: true, sight: true };
-  expect(tasksFor(whole, parseTrained({ tasks: ["plan", "draw"] }).tasks)).toEqual(["draw", "plan"]);
-  expect(tasksFor({ words: false, sight: true }, ["plan", "draw"])).toEqual(["draw"]);
-  for (const silent of [{}, { generation: { steps: 8 } }]) {
-    expect(parseTrained(silent)).toEqual({ tasks: TASKS, feedback: true });
-  }
-  expect(parseTrained({ feedback: false })).toEqual({ tasks: TASKS, feedback: false });
-  for (const wrong of [{ tasks: [] }, { tasks: ["paint"] }, { tasks: "draw" }, { feedback: 0 }, []]) {
-    expect(() => parseTrained(wrong)).toThrow(expect.objectContaining({ code: "generation_invalid" }));
-  }
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { ORDERS } from "../../../core/diffusion/order/order.ts";
 import { createDraw, type DrawResult } from "../../../core/tasks/draw.ts";
-import { DRAW_DEFAULTS, parseDrawDefaults } from "../../../core/tasks/draw_defaults.ts";
+import { DRAW_DEFAULTS } from "../../../core/tasks/draw_defaults.ts";
 import { type DrawInput, drawInput, parseDrawInput } from "../../../core/tasks/draw_input.ts";
 import { decodeDrawState, type DrawState, encodeDrawState } from "../../../core/tasks/draw_state.ts";
 import { continueHere, runHere } from "../../../core/tasks/run_here.ts";
@@ -263,16 +263,4 @@ test("with a lexicon the prompt is normalised, and unknown words are refused", (
   expect(() => small.start({ ...input, prompt: "a photo of a unicorn" }, fakeModel())).toThrow(
     expect.objectContaining({ code: "unknown_words" }),
   );
-});
-
-test("a model folder's generation block sets defaults, and is checked", async () => {
-  const defaults = parseDrawDefaults({ generation: { steps: 7, guidance: 3, order: "random" } });
-  expect(defaults).toEqual({ ...DRAW_DEFAULTS, steps: 7, guidance: 3, order: "random" });
-  const model = fakeModel();
-  const { settings } = await runHere(createDraw({ defaults }), { prompt: "a dog", seed: 1 }, model);
-  expect([settings.steps, settings.guidance, settings.order, model.calls.length]).toEqual([7, 3, "random", 7]);
-  expect(parseDrawDefaults({})).toEqual(DRAW_DEFAULTS);
-  for (const bad of [{ generation: null }, { generation: { steps: 0 } }, { generation: { speed: 1 } }, null]) {
-    expect(() => parseDrawDefaults(bad)).toThrow(expect.objectContaining({ code: "generation_invalid" }));
-  }
 });
