@@ -5,7 +5,7 @@ import { mergeCounts } from "../../../core/runs/state/budget.ts";
 import { createDraw } from "../../../core/tasks/draw.ts";
 import type { DrawState } from "../../../core/tasks/draw_state.ts";
 import { fakeModel } from "../tasks/fake_model.ts";
-import { Bench, inState, INPUT, OWNER } from "./run_bench.ts";
+import { Bench, INPUT, inState, OWNER } from "./run_bench.ts";
 import { statesFrom } from "./steps.ts";
 import { tableEngine } from "./table_engine.ts";
 
