@@ -59,8 +59,8 @@ class Seeing(Trainee):
     def look(self, b):
         """Features of the batch's pictures, in the order of their places in the prompts. What draws takes the tower as it is:
         text tasks train it."""
-        if b["pixels"] is None or "features" in b:
-            return b.get("features")
+        if b["pixels"] is None:
+            return None
         return self.sight.single(b["pixels"]) if b["single"] else self.sight(b["pixels"])
 
     def picture_states(self, b, group):
@@ -105,20 +105,20 @@ class Seeing(Trainee):
         logits = Probed.normal(states) @ self.places.T + self.places_bias
         return F.cross_entropy(logits.flatten(0, 1), torch.arange(states.shape[1]).repeat(len(states)))
 
-    def picture_loss(self, b, group):
-        """-> (loss, cross-entropy of each scored position, {name: another part})."""
+    def picture_loss(self, b, group, looks=1.0):
+        """`looks`: how much places and looks count. -> (loss, cross-entropy of each scored position, {name: another part})."""
         states, others = self.picture_states(b, group)
         codes, each = self.codes(b, states, self.head())
-        return codes + sum(others.values()), each, {name: float(value.detach()) for name, value in others.items()}
+        return codes + looks * sum(others.values()), each, {name: float(value.detach()) for name, value in others.items()}
 
-    def draw_loss(self, b, group):
+    def draw_loss(self, b, group, looks=1.0):
         """As `picture_loss`, for a batch of data.py."""
         looked = []
         states, (_, drawn), _ = self.states(b, group, looked)
         head = self.head()
         codes, each = self.codes(b, states, head)
         parts = {"bound": self.bound(b, states, head), "places": self.place_loss(drawn), "looking": looking_loss(looked)}
-        loss = codes + 3 * parts["bound"] + parts["places"] + parts["looking"]
+        loss = codes + 3 * parts["bound"] + looks * (parts["places"] + parts["looking"])
         return loss, each, {name: float(value.detach()) for name, value in parts.items()}
 
     def text_loss(self, b, seeing=True):

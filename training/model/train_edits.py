@@ -41,6 +41,7 @@ def main() -> None:
     parser.add_argument("--feedback", type=float, default=0.15, help="share of the batches that draw after feedback; what is left draws")
     parser.add_argument("--planned", type=float, default=0.2, help="share of the batches that have plans")
     parser.add_argument("--sourceless", type=float, default=0.2, help="share of the edits without the source's ids")
+    parser.add_argument("--looks", type=float, default=1, help="how much places and looks count (copying.py); 0 for drawing alone")
     parser.add_argument("--int4", type=float, default=0.5, help="share of the batches that run on weights as int4 rounds them")
     parser.add_argument("--copies", type=float, default=0.5, help="how loud the values of the copying heads are written at the start (1: as what they copy; 0: not at all)")
     parser.add_argument("--copier-rate", type=float, default=1e-3, help="Muon, for these values; as loud as they are")
@@ -76,7 +77,7 @@ def main() -> None:
         task, b = fetch(stage.step)
         b = {k: v.to(device) if torch.is_tensor(v) else v for k, v in b.items()}
         with in_four_bits(model.net, np.random.default_rng([options.seed, stage.step, 3]).random() < options.int4):
-            loss, each, told = (model.draw_loss if task == "draw" else model.picture_loss)(b, options.group)
+            loss, each, told = (model.draw_loss if task == "draw" else model.picture_loss)(b, options.group, options.looks)
             grads = gradients(loss, stage.teams, list(stage.teams))
         add_codes(sums, b, each, f"{task}_")
         for name, value in told.items():
