@@ -25,6 +25,7 @@ VIEWS = 8  # pictures beside those that are asked about: the tower learns from w
 IMAGE_TOKENS = LOOK + LOOK + VISION["image_size"] // VISION["patch_size"] // 2  # base view, tile, newlines
 assert PINPOINTS == [[VISION["image_size"]] * 2]
 NOWHERE = "<LOC_0>" * 4
+EDGES = 3  # how much a box's edges count in plans, of which they are a quarter: what was missing was in them
 
 
 # Columns of `shown` behind the first, and how many values each has.
@@ -45,6 +46,7 @@ class Records:
         self.tokenizer = Tokenizer.from_file(str(ROOT / "models/scenes/tokenizer.json"))
         self.looks = Looks(self.tasks, self.tokenizer)
         token = self.tokenizer.token_to_id
+        self.edges = [token(f"<LOC_{at}>") for at in range(templates.LOC_TOKENS)]
         self.mask, self.end, self.pad = token("<|mdm_mask|>"), token("<|eot_id|>"), token("<|endoftext|>")
 
     def answered(self, rng, task):
@@ -112,6 +114,8 @@ class Records:
         answer = answer[:length - 1] + [self.end]
         target = np.array(answer + [self.pad] * (length - len(answer)))
         weight = np.where(np.arange(length) < len(answer), 1.0, 0.1)
+        if record["picture"] is None:  # a plan
+            weight[np.isin(target, self.edges)] *= EDGES
         ratio = 1.0 if rng.random() < 0.25 else rng.random()
         masked = rng.random(length) < ratio
         if rng.random() < 0.7:  # as decoding meets it: blocks of 16, left to right

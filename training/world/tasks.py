@@ -1,5 +1,6 @@
 """Scenes of every task but drawing (facts 8.3), whose truth is known, and the words for what is in them, those of
 bench/scenes/language.json. Its TypeScript readers evaluate with the same ones."""
+import itertools
 import json
 import pathlib
 
@@ -118,23 +119,32 @@ class Tasks:
         return kind, caption, make()
 
     def expressions(self, rng, scene, most=8):
-        """-> [(expression, thing or None)], each true of one thing of the scene at most; None: not there."""
-        things, names, out = scene.things, self.world.names, {}
+        """-> [(expression, thing or None)], each true of one thing of the scene at most; None: not there. In half of the cases
+        kinds of expressions in turn, as bench/scenes/expressions.ts asks (so that up to a half is not there)."""
+        things, names = scene.things, self.world.names
+        kinds = {"name": {}, "color": {}, "relation": {}, "absent": {}}
         classes = [t.cls for t in things]
         for thing in things:
             if classes.count(thing.cls) == 1:
-                out[f"the {names[thing.cls]}"] = thing
+                kinds["name"][f"the {names[thing.cls]}"] = thing
             alike = [t for t in things if (t.cls, t.color) == (thing.cls, thing.color)]
             if thing.color and len(alike) == 1:
-                out[f"the {self.phrase(thing)}"] = thing
+                kinds["color"][f"the {self.phrase(thing)}"] = thing
             for other in things:
                 if classes.count(other.cls) == 1 and other.cls != thing.cls:
                     for relation in relations(thing, other):
                         same = [t for t in things if t.cls == thing.cls and relation in relations(t, other)]
                         if len(same) == 1:
-                            out[f"the {names[thing.cls]} {relation} the {names[other.cls]}"] = thing
-        for _ in range(1 + int(rng.integers(3))):
-            out[f"the {names[self.other_class(rng, classes)]}"] = None
-        order = list(out.items())
+                            kinds["relation"][f"the {names[thing.cls]} {relation} the {names[other.cls]}"] = thing
+        in_turn = rng.random() < 0.5
+        for _ in range(most if in_turn else 1 + int(rng.integers(3))):
+            kinds["absent"][f"the {names[self.other_class(rng, classes)]}"] = None
+        pools = [list(pool.items()) for pool in kinds.values()]
+        for pool in pools:
+            rng.shuffle(pool)
+        if in_turn:
+            order = [pair for turn in itertools.zip_longest(*pools) for pair in turn if pair][:most]
+        else:
+            order = [pair for pool in pools for pair in pool]
         rng.shuffle(order)
         return order[:most if rng.random() < 0.5 else 1 + int(rng.integers(most))]
