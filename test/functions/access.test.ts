@@ -1,14 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { Hono } from "hono";
-import { Admission } from "../../core/runs/admission.ts";
 import { ApiKeys } from "../../core/runs/api_keys.ts";
-import { keys as places } from "../../core/runs/keys.ts";
 import { openMemory } from "../../core/runs/store/open.ts";
-import { type Entry, listAll, type Store } from "../../core/runs/store/types.ts";
+import type { Store } from "../../core/runs/store/types.ts";
 import { createApp } from "../../functions/app.ts";
-import { onError } from "../../functions/middleware/errors.ts";
-import { rateLimit } from "../../functions/middleware/rate.ts";
-import { type Environment, requestId } from "../../functions/middleware/request_id.ts";
 import { doubleOptions, IMAGES, json } from "./double.ts";
 
 let store: Store;
@@ -35,62 +29,6 @@ const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 const code = async (response: Response) => [response.status, (await response.json()).error?.code];
 const draw = (app: ReturnType<typeof appOf>, headers: Record<string, string>) =>
   app.request(IMAGES, { ...json({ prompt: "a dog" }), headers: { "content-type": "application/json", ...headers } });
-
-describe("API keys", () => {
-  test("are shown once and kept as hashes", async () => {
-    const { key, text } = await keys.create({ name: "shop" });
-    expect(text).toMatch(/^umk_[0-9a-v]{16}_[\w-]{43}$/);
-    expect(key).toEqual({
-      id: key.id,
-      name: "shop",
-      scopes: ["infer", "read"],
-      owner: `key_${key.id}`,
-      created_at: now,
-    });
-    const secret = text.split("_").slice(2).join("_");
-    const stored: Entry[] = [];
-    for await (const entry of listAll(store, { prefix: places.allApiKeys })) stored.push(entry);
-    expect(JSON.stringify(stored)).toContain(key.id);
-    expect(JSON.stringify(stored)).not.toContain(secret);
-    expect(await keys.list()).toEqual([key]);
-    expect(await keys.find(text)).toEqual(key);
-  });
-
-  test("are found by nothing but their whole text", async () => {
-    const [{ text }, other] = [await keys.create({ name: "a" }), await keys.create({ name: "b" })];
-    const swapped = text.slice(0, 21) + other.text.slice(21);
-    const flipped = text.slice(0, -2) + (text.at(-2) === "A" ? "B" : "A") + text.at(-1);
-    for (
-      const forged of ["", "umk_", text.slice(0, -1), `${text}A`, text.toUpperCase(), swapped, flipped, ` ${text}`]
-    ) {
-      expect(await keys.find(forged), forged).toBeNull();
-    }
-  });
-
-  test("removed: here at once, elsewhere within two seconds", async () => {
-    const elsewhere = new ApiKeys(store, () => now);
-    const { key, text } = await keys.create({ name: "a" });
-    expect(await elsewhere.find(text)).toEqual(key);
-    await keys.remove(key.id);
-    expect(await keys.find(text)).toBeNull();
-    now += 2001;
-    expect(await elsewhere.find(text)).toBeNull();
-    await expect(keys.remove(key.id)).rejects.toMatchObject({ code: "key_not_found", status: 404 });
-  });
-
-  test.each([
-    [null],
-    [{}],
-    [{ name: "" }],
-    [{ name: "a", scopes: [] }],
-    [{ name: "a", scopes: ["root"] }],
-    [{ name: "a", owner: "../x" }],
-    [{ name: "a", rate: 0 }],
-    [{ name: "a", hash: "0" }],
-  ])("cannot be made of %j", async (asked) => {
-    await expect(keys.create(asked)).rejects.toMatchObject({ code: "key_invalid", status: 400 });
-  });
-});
 
 describe("a server with keys", () => {
   test("answers a key, and nobody else", async () => {
@@ -252,113 +190,4 @@ test("every answer carries the headers that keep browsers from guessing", async 
     expect(headers.get("content-security-policy"), path).toContain("default-src 'none'");
     expect(headers.get("referrer-policy"), path).toBe("no-referrer");
   }
-});
-
-describe("rates", () => {
-  function limited(rate: number) {
-    let time = 0;
-    const app = new Hono<Environment>();
-    app.use(requestId);
-    app.use(async (context, next) => {
-      const owner = context.req.header("x-owner");
-      const key = { id: "k", name: "k", owner: "fast", scopes: ["read" as const], created_at: 0, rate: 100 };
-      if (owner !== undefined) context.set("caller", { owner, scopes: [], key: owner === "fast" ? key : null });
-      await next();
-    });
-    app.use(rateLimit({ rate, burst: 2, now: () => time }));
-    app.get("*", (context) => context.text("ok"));
-    app.onError(onError);
-    const ask = async (owner?: string) =>
-      await app.request("/", owner === undefined ? {} : { headers: { "x-owner": owner } });
-    return { ask, pass: (ms: number) => void (time += ms) };
-  }
-
-  test("refuse what comes too fast, say when to come back, and leave others alone", async () => {
-    const { ask, pass } = limited(2);
-    for (let i = 0; i < 4; i++) expect((await ask("a")).status).toBe(200);
-    const refused = await ask("a");
-    expect(refused.headers.get("retry-after")).toBe("1");
-    expect(await code(refused)).toEqual([429, "rate_limited"]);
-    expect((await ask("b")).status).toBe(200);
-    for (let i = 0; i < 50; i++) expect((await ask("fast")).status).toBe(200);
-    pass(500);
-    expect([(await ask("a")).status, (await ask("a")).status]).toEqual([200, 429]);
-    // An hour saves up no more than the burst.
-    pass(3_600_000);
-    for (let i = 0; i < 4; i++) expect((await ask("a")).status).toBe(200);
-    expect((await ask("a")).status).toBe(429);
-    for (let i = 0; i < 9; i++) expect((await ask()).status).toBe(200);
-  });
-});
-
-describe("unfinished runs", () => {
-  const fill = async (owner: string, count: number, from = 0) => {
-    for (let i = from; i < from + count; i++) {
-      await store.commit({
-        sets: [{ key: places.pending(5, i, `run_${owner}${i}`), value: { owner, not_before: 0 } }],
-      });
-    }
-  };
-
-  test("are bounded for one owner and in all, waiting and at work alike", async () => {
-    await fill("a", 2);
-    await store.commit({
-      sets: [{ key: places.lease("run_x"), value: { owner: "a", worker: "w", token: 1, beat: 0 } }],
-    });
-    const gate = () => new Admission(store, { queue: 6, perOwner: 4 });
-    await gate().admit("a");
-    await fill("a", 1, 2);
-    await expect(gate().admit("a")).rejects.toMatchObject({ code: "too_many_runs", status: 429, retryAfter: 1 });
-    await gate().admit("b");
-    await fill("b", 2);
-    await expect(gate().admit("b")).rejects.toMatchObject({ code: "queue_full", status: 503, retryAfter: 2 });
-  });
-
-  test("that were accepted since the last count are in it", async () => {
-    let time = 0;
-    const gate = new Admission(store, { perOwner: 3, now: () => time });
-    for (let i = 0; i < 3; i++) await gate.admit("a");
-    await expect(gate.admit("a")).rejects.toMatchObject({ code: "too_many_runs" });
-    time += 501;
-    await gate.admit("a");
-  });
-
-  test("are counted again beside who has room, and before anybody is refused", async () => {
-    let time = 0;
-    const gate = new Admission(store, { perOwner: 4, now: () => time });
-    await gate.admit("a");
-    let counts = 0;
-    const held = Promise.withResolvers<void>();
-    const list = store.list.bind(store);
-    store.list = async (options) => {
-      counts++;
-      await held.promise;
-      return await list(options);
-    };
-    // Where there is much room, a count holds longer.
-    time += 501;
-    await gate.admit("a");
-    expect(counts).toBe(0);
-    time += 4500;
-    // Nobody waits for the count that these are in.
-    await gate.admit("a");
-    await gate.admit("a");
-    expect(counts).toBe(2);
-    // Full by the old count: the new one says that the first two have ended.
-    const waiting = gate.admit("a");
-    held.resolve();
-    await waiting;
-    await gate.admit("a");
-    await expect(gate.admit("a")).rejects.toMatchObject({ code: "too_many_runs" });
-  });
-
-  test("are not refused for a count that the store did not answer", async () => {
-    const gate = new Admission(store, { perOwner: 1 });
-    const list = store.list.bind(store);
-    store.list = () => Promise.reject(new Error("away"));
-    await expect(gate.admit("a")).rejects.toThrow("away");
-    store.list = list;
-    await gate.admit("a");
-    await expect(gate.admit("a")).rejects.toMatchObject({ code: "too_many_runs" });
-  });
 });
