@@ -1,43 +1,22 @@
-/** Conversion: what comes out draws and answers as the checkpoint does, and nothing half-written or broken loads. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { openEngine } from "../../../core/engine/choose.ts";
-import type { Engine } from "../../../core/engine/types.ts";
-import { convert, type ConvertSource } from "../../../core/model/convert/convert.ts";
-import type { ConvertedPart, Dtype, Manifest } from "../../../core/model/convert/manifest.ts";
+/** Conversion: what comes out draws and answers as the checkpoint does, and is loaded part by part. */
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { ConvertSource } from "../../../core/model/convert/convert.ts";
+import type { Dtype } from "../../../core/model/convert/manifest.ts";
 import { openStoredFolder } from "../../../core/model/convert/stored_folder.ts";
 import { createModel } from "../../../core/model/model.ts";
-import { openModel } from "../../../core/model/open_model.ts";
 import type { Model } from "../../../core/model/types.ts";
+import { ALL, Converting } from "./converting.ts";
 import { relativeError } from "./parity.ts";
-import { smallConfig, smallFiles, smallSource, smallTokenizer } from "./small_model.ts";
+import { smallConfig, smallSource, smallTokenizer } from "./small_model.ts";
 
-let engine: Engine;
-let root: string;
-beforeAll(async () => {
-  engine = await openEngine({ provider: "cpu", threads: 1 });
-});
-afterAll(() => engine.close());
+let converting: Converting;
 beforeEach(async () => {
-  root = await Deno.makeTempDir();
+  converting = await Converting.begin();
 });
-afterEach(() => Deno.remove(root, { recursive: true }));
-
-const ALL: readonly ConvertedPart[] = ["draw", "understand"];
-
-function run(
-  dtype: Dtype,
-  parts = ALL,
-  source = smallSource(),
-  more: { fileLimit?: number; signal?: AbortSignal } = {},
-) {
-  return convert({ source, to: `${root}/out`, dtype, parts, engine, ...more });
-}
-
-const open = (parts?: Parameters<typeof openModel>[0]["parts"]) =>
-  openModel({ folder: `${root}/out`, engine, ...(parts === undefined ? {} : { parts }) });
+afterEach(() => converting.end());
 
 function plain(source: ConvertSource): Promise<Model> {
-  return createModel({ ...source, tokenizer: smallTokenizer(), engine, parts: [] });
+  return createModel({ ...source, tokenizer: smallTokenizer(), engine: converting.engine, parts: [] });
 }
 
 const rows = [0, 1].map((k) => Int32Array.from({ length: 11 }, (_, i) => 30 + 7 * i + k));
@@ -70,11 +49,11 @@ describe.each(["full", "prefix"])("%s attention", (attention) => {
     "%s gives the checkpoint's numbers, as far as its bits go",
     async (dtype, least, most) => {
       const source = smallSource(keys);
-      const manifest = await run(dtype, ALL, source);
+      const manifest = await converting.run(dtype, ALL, source);
       const reference = await plain(source);
       const expected = await outputs(reference);
       await reference.close();
-      const model = await open();
+      const model = await converting.open();
       const found = await outputs(model);
       for (const [name, values] of Object.entries(expected)) {
         const error = relativeError(found[name] ?? [], values);
@@ -92,8 +71,8 @@ describe.each(["full", "prefix"])("%s attention", (attention) => {
 
 test("an edit's graphs are there", async () => {
   const source = smallSource({ prompt_attention: "prefix" });
-  await run("fp16", ["draw"], source);
-  const [model, reference] = [await open(), await plain(source)];
+  await converting.run("fp16", ["draw"], source);
+  const [model, reference] = [await converting.open(), await plain(source)];
   const source_id = model.tokenizer.id("<|reserved_token_6|>");
   const prompts = rows.map((row) =>
     Int32Array.of(...row.subarray(0, 4), ...new Array<number>(16).fill(source_id), ...row.subarray(4))
@@ -112,15 +91,15 @@ test("an edit's graphs are there", async () => {
 
 describe("parts", () => {
   test("drawing loads its three graphs and nothing else", async () => {
-    await run("int4", ALL, smallSource({ prompt_attention: "prefix" }));
-    const model = await open();
+    await converting.run("int4", ALL, smallSource({ prompt_attention: "prefix" }));
+    const model = await converting.open();
     expect(model.loaded.map(({ graph }) => graph).sort()).toEqual(["draw_prefix", "prompt", "vq_decode"]);
     await model.close();
   });
 
   test("understanding loads nothing of drawing", async () => {
-    await run("fp16", ["understand"]);
-    const model = await open(["language", "head", "vision"]);
+    await converting.run("fp16", ["understand"]);
+    const model = await converting.open(["language", "head", "vision"]);
     expect(model.loaded).toEqual([]);
     await model.understanding.words(undefined, { ids: Int32Array.of(3, 1) }, Uint32Array.of(1));
     expect(model.loaded.map(({ graph }) => graph).sort()).toEqual(["text_head", "text_step"]);
@@ -129,15 +108,15 @@ describe("parts", () => {
       message: "the converted folder has no graph draw_full; it holds understand",
     });
     await model.close();
-    await expect(open()).rejects.toMatchObject({
+    await expect(converting.open()).rejects.toMatchObject({
       code: "part_missing",
       message: "the converted folder has no part draw; it holds understand",
     });
   });
 
   test("a folder for drawing refuses to answer", async () => {
-    await run("fp16", ["draw"]);
-    const model = await open();
+    await converting.run("fp16", ["draw"]);
+    const model = await converting.open();
     const words = model.understanding.words(undefined, { ids: Int32Array.of(3, 1) }, Uint32Array.of(1));
     await expect(words).rejects.toMatchObject({
       code: "part_missing",
@@ -149,7 +128,7 @@ describe("parts", () => {
 
 describe("files", () => {
   test("stay below the limit, hold a weight of two graphs once, and keep their checksums", async () => {
-    const manifest = await run("int4", ALL, smallSource(), { fileLimit: 120_000 });
+    const manifest = await converting.run("int4", ALL, smallSource(), { fileLimit: 120_000 });
     const data = manifest.files.filter(({ name }) => name.endsWith(".bin"));
     expect(data.length).toBeGreaterThan(3);
     for (const { bytes } of data) expect(bytes).toBeLessThanOrEqual(120_000);
@@ -157,184 +136,16 @@ describe("files", () => {
     const stored = data.reduce((sum, { bytes }) => sum + bytes, 0);
     // The joint layer's text side, which draws and answers.
     expect(stored).toBeLessThan(weights - 3 * 64 * 64 / 2);
-    const folder = await openStoredFolder(`${root}/out`, { verify: true });
+    const folder = await openStoredFolder(`${converting.root}/out`, { verify: true });
     expect(folder.manifest).toEqual(manifest);
     expect(folder.manifest.source.fingerprint).toBe("test:small");
     await folder.close();
   });
 
   test("convert twice to the same bytes", async () => {
-    const first = await run("int4");
-    await Deno.rename(`${root}/out`, `${root}/first`);
-    expect((await run("int4")).files).toEqual(first.files);
-  });
-});
-
-describe("nothing half-written loads", () => {
-  /** Reads go on until the given one, which never answers: the state of a conversion that is killed there. */
-  function stuck(at: number): { source: ConvertSource; reached: Promise<void> } {
-    const source = smallSource();
-    const { promise: reached, resolve } = Promise.withResolvers<void>();
-    let reads = 0;
-    const wait = <T>(then: () => Promise<T>): Promise<T> => {
-      if (++reads !== at) return then();
-      resolve();
-      return new Promise(() => {});
-    };
-    const weights = {
-      ...source.weights,
-      read: (name: string) => wait(() => source.weights.read(name)),
-      readRows: (name: string, first: number, count: number) => wait(() => source.weights.readRows(name, first, count)),
-    };
-    return { source: { ...source, weights }, reached };
-  }
-
-  test.each([1, 20, 60])("killed at read %i", async (at) => {
-    const { source, reached } = stuck(at);
-    void run("fp16", ALL, source);
-    await reached;
-    await expect(open()).rejects.toMatchObject({ code: "folder_missing" });
-    const half = openModel({ folder: `${root}/out.converting`, engine });
-    await expect(half).rejects.toMatchObject({
-      code: "file_missing",
-      message: "config.json is not in the model folder",
-    });
-    await expect(run("fp16")).rejects.toMatchObject({
-      code: "conversion_unfinished",
-      message: expect.stringContaining("out.converting is there: a conversion to this folder was killed"),
-    });
-  });
-
-  test("killed before the manifest: all the rest is there, and is no model", async () => {
-    await run("fp16");
-    await Deno.remove(`${root}/out/unmask.json`);
-    await expect(open()).rejects.toMatchObject({ code: "file_missing", message: "model.safetensors cannot be opened" });
-  });
-
-  test("interrupted: nothing is left", async () => {
-    const controller = new AbortController();
-    const converting = convert({
-      source: smallSource(),
-      to: `${root}/out`,
-      dtype: "int4",
-      parts: ALL,
-      engine,
-      signal: controller.signal,
-      onProgress: (what) => what === "vq_decode" && controller.abort(new Error("stop")),
-    });
-    await expect(converting).rejects.toThrow("stop");
-    expect(await Array.fromAsync(Deno.readDir(root))).toEqual([]);
-  });
-
-  test("a weight that fp16 cannot hold stops it, by name", async () => {
-    const source = smallSource();
-    const name = "model.transformer.blocks.0.attn_norm.weight";
-    const weights = {
-      ...source.weights,
-      read: async (asked: string) => asked === name ? new Float32Array(64).fill(1e6) : await source.weights.read(asked),
-    };
-    await expect(run("fp16", ALL, { ...source, weights })).rejects.toMatchObject({
-      code: "weight_out_of_range",
-      message: `the checkpoint cannot be converted: ${name} holds 1000000, which fp16 does not`,
-    });
-    expect(await Array.fromAsync(Deno.readDir(root))).toEqual([]);
-  });
-
-  test("a folder with something in it is left alone", async () => {
-    await Deno.mkdir(`${root}/out`);
-    await Deno.writeTextFile(`${root}/out/thesis.txt`, "");
-    await expect(run("fp16")).rejects.toMatchObject({ code: "output_exists" });
-    expect((await Array.fromAsync(Deno.readDir(root))).map(({ name }) => name)).toEqual(["out"]);
-  });
-});
-
-describe("broken folders", () => {
-  const out = (name: string) => `${root}/out/${name}`;
-  const edit = async (change: (manifest: Manifest & Record<string, unknown>) => void) => {
-    const manifest = JSON.parse(await Deno.readTextFile(out("unmask.json")));
-    change(manifest);
-    await Deno.writeTextFile(out("unmask.json"), JSON.stringify(manifest));
-  };
-  const flip = async (name: string) => {
-    const bytes = await Deno.readFile(out(name));
-    bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
-    await Deno.writeFile(out(name), bytes);
-  };
-  const first = <T>(list: T[]): T => list[0] ?? expect.unreachable();
-
-  test.each<[string, () => Promise<unknown>, string, string]>([
-    [
-      "a truncated file",
-      () => Deno.truncate(out("weights.0.bin"), 1000),
-      "file_truncated",
-      "weights.0.bin has 1000 bytes, ",
-    ],
-    [
-      "a missing file",
-      () => Deno.remove(out("weights.0.bin")),
-      "file_missing",
-      "weights.0.bin is not in the model folder",
-    ],
-    ["a changed graph", () => flip("draw_full.onnx"), "checksum_mismatch", "draw_full.onnx has checksum "],
-    [
-      "a manifest that is no JSON",
-      () => Deno.writeTextFile(out("unmask.json"), "{"),
-      "json_invalid",
-      "unmask.json is not JSON",
-    ],
-    ["another format", () => edit((m) => m["format"] = "onnx" as never), "manifest_invalid", "unmask.json: format: "],
-    [
-      "another version",
-      () => edit((m) => m.graph_version = 999),
-      "converted_elsewhere",
-      "written for graphs of version 999, here they have version 1",
-    ],
-    [
-      "a graph outside",
-      () => edit((m) => first(m.graphs).model = "../draw_full.onnx"),
-      "manifest_invalid",
-      "unmask.json: graphs.0.model: is not a plain file name",
-    ],
-    [
-      "data outside",
-      () => edit((m) => first(m.graphs).data = ["/etc/passwd"]),
-      "manifest_invalid",
-      "unmask.json: graphs.0.data.0: is not a plain file name",
-    ],
-    [
-      "a file outside",
-      () => edit((m) => first(m.files).name = "a\\b"),
-      "manifest_invalid",
-      "unmask.json: files.0.name: is not a plain file name",
-    ],
-    [
-      "data that nobody checked",
-      () => edit((m) => first(m.graphs).data = ["config.json"]),
-      "manifest_invalid",
-      "graph draw_full needs config.json, which is not among its files",
-    ],
-    [
-      "another model's configuration",
-      () => Deno.writeFile(out("config.json"), smallFiles({ vocab_size: 2467 }).get("config.json") ?? new Uint8Array()),
-      "tensor_shape",
-      "tables.safetensors: tensor model.transformer.wte.weight is [2466,64], config.json asks for [2467,64]",
-    ],
-  ])("%s", async (_, spoil, code, words) => {
-    await run("fp16", ["draw"]);
-    await spoil();
-    await expect(open()).rejects.toMatchObject({ code, message: expect.stringContaining(words) });
-  });
-
-  test("changed weights show when they are looked at", async () => {
-    await run("fp16", ["draw"]);
-    await flip("weights.0.bin");
-    const seen: number[] = [];
-    const verify = openStoredFolder(`${root}/out`, { verify: true, onProgress: (done) => seen.push(done) });
-    await expect(verify).rejects.toMatchObject({
-      code: "checksum_mismatch",
-      message: expect.stringContaining("weights.0.bin has checksum "),
-    });
-    expect(seen.length).toBeGreaterThan(0);
+    const first = await converting.run("int4");
+    await Deno.rename(`${converting.root}/out`, `${converting.root}/first`);
+    expect((await converting.run("int4")).files).toEqual(first.files);
   });
 });
 
@@ -352,7 +163,7 @@ test("unconverted, drawing reads neither the LM head nor the text side of split 
         return note(name, source.weights.readRows(name, first, count));
       },
     };
-    const model = await createModel({ ...source, weights, tokenizer: smallTokenizer(), engine });
+    const model = await createModel({ ...source, weights, tokenizer: smallTokenizer(), engine: converting.engine });
     await model.prompt(rows);
     const text = /^model\.transformer\.blocks\.(\d+)\.(?!.*_vision\.)(.*)\.weight$/;
     const used = [...read].map((name) => text.exec(name)).filter((match) => match !== null);
