@@ -16,6 +16,7 @@ import random  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from data import Draws  # noqa: E402
+from four_bits import in_four_bits  # noqa: E402
 from model_vq import load_vq  # noqa: E402
 from templates import draw_prompt_ids, unconditional_ids  # noqa: E402
 from seeing import model_of  # noqa: E402
@@ -119,6 +120,7 @@ def main() -> None:
     parser.add_argument("--order", default="stratified")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--weights", default="average", choices=["average", "model"])
+    parser.add_argument("--int4", action="store_true", help="weights as int4 rounds them")
     parser.add_argument("--sheet", type=pathlib.Path)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -126,7 +128,8 @@ def main() -> None:
     saved = torch.load(options.checkpoint, weights_only=True)
     model = model_of(saved[options.weights], torch.from_numpy(draws.table.codebook))
     records = prompts(draws, options.per_kind)
-    ids = draw(model, draws, [r["prompt"] for r in records], options.steps, options.w, options.temperature, options.order)
+    with in_four_bits(model.net, options.int4):
+        ids = draw(model, draws, [r["prompt"] for r in records], options.steps, options.w, options.temperature, options.order)
     vq = load_vq()
     with torch.no_grad():
         pixels = torch.cat([vq.decode(part) for part in ids.split(8)])
@@ -136,7 +139,7 @@ def main() -> None:
         from PIL import Image
         rows = [np.concatenate(list(pictures[i::options.per_kind][:6]), 1) for i in range(min(4, options.per_kind))]
         Image.fromarray(np.concatenate(rows)).save(options.sheet)
-    print(json.dumps({"step": saved["step"], "w": options.w, "order": options.order, "steps": options.steps,
+    print(json.dumps({"step": saved["step"], "w": options.w, "order": options.order, "steps": options.steps, "int4": options.int4,
                       "mean": result["mean"], "strict": result["strict"], "kinds": result["kinds"]}))
 
 
