@@ -89,3 +89,28 @@ test("a commit whose answer is lost is found to have landed", async () => {
     await flaky.close();
   }
 });
+
+test("a full store: the run stands still, and goes on when there is room", async () => {
+  let full = false;
+  const bounded = await Bench.open((store) =>
+    withMethods(store, {
+      commit: (commit: Commit) =>
+        full
+          ? Promise.reject(new UnmaskError({ code: "store_full", message: "full", fix: "make room", status: 507 }))
+          : store.commit(commit),
+    })
+  );
+  try {
+    const id = await bounded.create();
+    const worker = bounded.worker({ engine: tableEngine({ stepMilliseconds: 20 }) });
+    await bounded.until(id, ({ step }) => step >= 2);
+    full = true;
+    await expect(bounded.create()).rejects.toMatchObject({ code: "store_full" });
+    await expect.poll(() => worker.active).toBe(0);
+    full = false;
+    await bounded.until(id, inState("succeeded"));
+    await bounded.expectWhole(id);
+  } finally {
+    await bounded.close();
+  }
+});
