@@ -39,6 +39,11 @@ def text_teams(model, fresh, rate, adam, bf16):
             "writers": Team((writers(model.net), []), rate * LOUD, adam * LOUD, bf16)}
 
 
+def places_team(model, rate, adam):
+    """The probe of places: tables, all of Adam's."""
+    return Team(([], [model.places, model.places_bias]), rate, adam)
+
+
 def picture_teams(model, fresh, rate, adam, copier_rate, bf16):
     """-> {name: Team} of the generation branch and of the embeddings of `fresh` words: nothing that answering, finding,
     planning and judging read. So the shared output projections and the final norm stay, too."""
@@ -52,7 +57,7 @@ def picture_teams(model, fresh, rate, adam, copier_rate, bf16):
     return {
         "picture": Team((matrices, rest), rate, adam, bf16, parts=others),
         "copiers": Team(copiers, copier_rate, copier_rate, bf16, parts=theirs),
-        "places": Team(([], [model.places, model.places_bias]), rate, adam),
+        "places": places_team(model, rate, adam),
         "words": Team(([], [embeddings]), rate, adam, bf16, parts={id(embeddings): fresh[:, None]}),
     }
 
@@ -61,4 +66,4 @@ def looking_teams(model, rate, adam):
     """-> {name: Team} of where copying heads look and of the probe of places."""
     parts = looking_parts(model.net)
     return {"heads": Team((list(parts), []), rate, adam, parts={id(p): part for p, part in parts.items()}),
-            "places": Team(([], [model.places, model.places_bias]), rate, adam)}
+            "places": places_team(model, rate, adam)}
