@@ -6,11 +6,14 @@ import torch
 class FusedCrossEntropy(torch.autograd.Function):
     """(states [N, w], head [V, w], targets [N], weights [N]) -> (sum of weight * loss, unweighted loss [N]).
 
-    The products run in the dtype of the states, softmax and sums in fp32. The second output has no gradient."""
+    The products run in the dtype of the states, softmax and sums in fp32. The second output has no gradient, and is that of
+    the targets alone. `taught`: (states [N, w] and head of a teacher, its share): the gradient is that of a cross-entropy
+    whose target is mixed from the teacher's distribution and the given target."""
 
     @staticmethod
-    def forward(ctx, states, head, targets, weights, rows=128):
+    def forward(ctx, states, head, targets, weights, taught=None, rows=128):
         low = head.to(states.dtype)
+        theirs, their_head, share = taught or (None, None, 0.0)
         each = torch.empty(len(states))
         grad_states = torch.empty_like(states)
         grad_head = torch.zeros(head.shape, dtype=torch.float32) if ctx.needs_input_grad[1] else None  # a fixed head needs none
@@ -24,7 +27,9 @@ class FusedCrossEntropy(torch.autograd.Function):
             total = p.sum(1, keepdim=True)
             each[part] = (total.log() - hit)[:, 0]
             p.mul_(weights[part, None] / total)
-            p.scatter_add_(1, target, -weights[part, None])
+            p.scatter_add_(1, target, -weights[part, None] * (1 - share))
+            if share:
+                p.sub_((theirs[part] @ their_head.T).float().softmax(1).mul_(weights[part, None] * share))
             g = p.to(states.dtype)
             grad_states[part] = g @ low
             if grad_head is not None:

@@ -32,11 +32,10 @@ def rounded(weight):
 
 
 def rounded_out(weight):
-    """As `rounded`, of what an MLP writes: its hidden units lie in the order of how much that is."""
-    order = weight.square().sum(0).argsort(descending=True, stable=True)
-    out = torch.empty_like(weight)
-    out[:, order] = rounded(weight[:, order])
-    return out
+    """As `rounded`, of what an MLP writes: its hidden units are made to write alike before (evened_units.ts)."""
+    loud = weight.double().square().mean(0).sqrt().float()
+    loud = torch.where(loud > 0, loud, 1.0)
+    return rounded(weight / loud) * loud
 
 
 def read_by_drawing(name):
@@ -49,8 +48,9 @@ def read_by_drawing(name):
 
 
 @contextlib.contextmanager
-def in_four_bits(net, rounding=True):
-    """Within, what drawing reads of `net` is rounded; without `rounding` nothing is."""
+def in_four_bits(net, rounding=True, pull=0.0, pulled=()):
+    """Within, what drawing reads of `net` is rounded; without `rounding` nothing is. Behind it the parameters `pulled` have
+    gone the share `pull` of the way to what they were rounded to, so that rounding costs less each time."""
     held = {name: p for name, p in net.named_parameters() if rounding and read_by_drawing(name)}
     exact = {name: p.detach().clone() for name, p in held.items()}
     try:
@@ -60,5 +60,6 @@ def in_four_bits(net, rounding=True):
         yield
     finally:
         with torch.no_grad():
+            ids = {id(p) for p in pulled}
             for name, p in held.items():
-                p.copy_(exact[name])
+                p.copy_(exact[name].lerp_(p, pull) if pull and id(p) in ids else exact[name])

@@ -111,12 +111,12 @@ class Seeing(Trainee):
         codes, each = self.codes(b, states, self.head())
         return codes + looks * sum(others.values()), each, {name: float(value.detach()) for name, value in others.items()}
 
-    def draw_loss(self, b, group, looks=1.0):
-        """As `picture_loss`, for a batch of data.py."""
+    def draw_loss(self, b, group, looks=1.0, taught=None):
+        """As `picture_loss`, for a batch of data.py. `taught`: (a teacher's lesson, its share in what is asked)."""
         looked = []
         states, (_, drawn), _ = self.states(b, group, looked)
         head = self.head()
-        codes, each = self.codes(b, states, head)
+        codes, each = self.codes(b, states, head, taught and (*taught[0], taught[1]))
         parts = {"bound": self.bound(b, states, head), "places": self.place_loss(drawn), "looking": looking_loss(looked)}
         loss = codes + 3 * parts["bound"] + looks * (parts["places"] + parts["looking"])
         return loss, each, {name: float(value.detach()) for name, value in parts.items()}

@@ -68,10 +68,16 @@ class Trainee(nn.Module):
             g, middle = net.gen_and_middle(tokens, cache, bias, b["lengths"], group, looked=looked)
             return net.before_head(g, b["cell"], b["corner"]), (g, middle), hidden
 
-    def codes(self, b, states, head):
-        """-> (weighted cross-entropy of the scored positions, that of each)."""
+    def codes(self, b, states, head, taught=None):
+        """-> (weighted cross-entropy of the scored positions, that of each). `taught`: as FusedCrossEntropy takes it."""
         states = states.bfloat16() if self.bf16 else states
-        return FusedCrossEntropy.apply(states, head, b["target"], b["weight"] / b["weight"].sum())
+        return FusedCrossEntropy.apply(states, head, b["target"], b["weight"] / b["weight"].sum(), taught)
+
+    @torch.no_grad()
+    def lesson(self, b, group):
+        """-> (states, head) from which another trainee learns what this one says at the scored positions."""
+        of = torch.bfloat16 if self.bf16 else torch.float32
+        return self.states(b, group)[0].to(of), self.head().to(of)
 
     @staticmethod
     def bound(b, states, head):

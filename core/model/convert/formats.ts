@@ -7,7 +7,7 @@ import type { WeightFormat } from "../../../kernels/onnx/quantize.ts";
 import { VQ_PREFIX } from "../layout.ts";
 import type { TensorSource } from "../weights.ts";
 import type { Dtype } from "./manifest.ts";
-import { sortedUnits } from "./sorted_units.ts";
+import { evenedUnits } from "./evened_units.ts";
 
 const VISION = ["model.vision_tower.", "model.vision_resampler.", "model.mm_projector.", "model.image_newline"];
 
@@ -19,7 +19,7 @@ export function formatOf(name: string, dtype: Dtype): WeightFormat {
 
 /** The same model for graphs that store its weights as `dtype`. */
 export function formatted(source: TensorSource, dtype: Dtype): TensorSource {
-  const from = dtype === "int4" ? sortedUnits(source) : source;
+  const from = dtype === "int4" ? evenedUnits(source) : source;
   return {
     dims: (name) => from.dims(name),
     read: (name) => from.read(name),

@@ -1,7 +1,7 @@
-/** MLPs whose hidden units are put in another order for int4: the same function, with less rounded to nothing. */
+/** MLPs whose hidden units are made to write alike for int4: the same function, with less rounded to nothing. */
 import { expect, test } from "vitest";
 import { philoxDraws } from "../../../core/diffusion/draws.ts";
-import { sortedUnits } from "../../../core/model/convert/sorted_units.ts";
+import { evenedUnits } from "../../../core/model/convert/evened_units.ts";
 import type { TensorSource } from "../../../core/model/weights.ts";
 import { BLOCK, toInt4 } from "../../../kernels/onnx/quantize.ts";
 
@@ -62,8 +62,8 @@ async function forward(source: TensorSource, suffix: string, x: Float32Array): P
 function zeros(values: Float32Array): number {
   const { packed } = toInt4(values, WIDTH, UNITS);
   let [quiet, lost] = [0, 0];
-  values.forEach((value, i) => {
-    if (Math.abs(value) > 1) return;
+  values.forEach((_, i) => {
+    if (i % UNITS % (UNITS / LOUD) === 0) return;
     quiet++;
     const byte = packed[i >> 1] ?? 0;
     if (((i & 1) === 0 ? byte & 15 : byte >> 4) === 8) lost++;
@@ -75,26 +75,27 @@ test.each(["", "_vision"])(
   "an MLP%s computes the same, and its quiet units keep their weights in int4",
   async (suffix) => {
     expect(UNITS % BLOCK).toBe(0);
-    const { source, tensors } = mlp(suffix), sorted = sortedUnits(source);
+    const { source, tensors } = mlp(suffix), evened = evenedUnits(source);
     const x = random(WIDTH, 9);
-    const [before, after] = [await forward(source, suffix, x), await forward(sorted, suffix, x)];
-    before.forEach((value, i) => expect(Math.abs((after[i] ?? 0) - value)).toBeLessThan(1e-9 * Math.abs(value) + 1e-9));
+    const [before, after] = [await forward(source, suffix, x), await forward(evened, suffix, x)];
+    const most = Math.max(...before.map(Math.abs)); // fp32 weights hold what they are multiplied by to 24 bits
+    before.forEach((value, i) => expect(Math.abs((after[i] ?? 0) - value)).toBeLessThan(1e-6 * most));
     const down = name(`ff_out${suffix}`);
-    expect(await sorted.read(down)).not.toEqual(tensors.get(down));
+    expect(await evened.read(down)).not.toEqual(tensors.get(down));
     expect(zeros(await source.read(down))).toBeGreaterThan(0.9);
-    expect(zeros(await sorted.read(down))).toBeLessThan(0.5); // 12 loud units share their block with 20 others
+    expect(zeros(await evened.read(down))).toBeLessThan(0.2);
     for (const part of ["ff_proj", "up_proj", "ff_out"].map((kind) => name(kind + suffix))) {
-      const width = sorted.dims(part)?.[1] ?? 0;
-      expect(await sorted.readRows(part, 5, 3)).toEqual((await sorted.read(part)).subarray(5 * width, 8 * width));
+      const width = evened.dims(part)?.[1] ?? 0;
+      expect(await evened.readRows(part, 5, 3)).toEqual((await evened.read(part)).subarray(5 * width, 8 * width));
     }
   },
 );
 
 test("nothing else moves", async () => {
-  const { source, tensors } = mlp(""), sorted = sortedUnits(source);
+  const { source, tensors } = mlp(""), evened = evenedUnits(source);
   for (const other of [name("q_proj"), "model.transformer.ff_out.weight"]) {
-    expect(await sorted.read(other)).toEqual(tensors.get(other));
-    expect(sorted.dims(other)).toEqual(source.dims(other));
+    expect(await evened.read(other)).toEqual(tensors.get(other));
+    expect(evened.dims(other)).toEqual(source.dims(other));
   }
-  expect(sorted.dims("model.none")).toBeUndefined();
+  expect(evened.dims("model.none")).toBeUndefined();
 });
