@@ -17,7 +17,7 @@ import { Progress } from "./lib/progress.ts";
 export const CONVERT_FLAGS = {
   from: { kind: "text", help: "the checkpoint's folder: config.json, tokenizer.json, *.safetensors, vqvae/" },
   to: { kind: "text", help: "a folder that is not there yet" },
-  dtype: { kind: "text", help: "fp16, or int4 (norms, tables and convolutions stay fp16)" },
+  dtype: { kind: "text", help: "fp16, or int4 (of layers and heads; what is small stays fp16)" },
   parts: { kind: "text", help: "draw, understand or all (default: all)" },
   verify: { kind: "text", help: "check every checksum of a converted folder instead" },
   ...COMMON_FLAGS,

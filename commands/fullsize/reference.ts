@@ -39,6 +39,12 @@ export async function referenceLogits(
   return await heads(config, w, image, input);
 }
 
+/** Rows of a matrix, one at a time; each is there until the next is asked for. */
+interface Rows {
+  readonly rows: number;
+  row(r: number): Float64Array;
+}
+
 /** Products with stored matrices, several vectors at a time. */
 class Maps {
   readonly #weights: StoredWeights;
@@ -51,31 +57,48 @@ class Maps {
     return this.#weights.half(name);
   }
 
-  /** Stored int4 [rows, blocks, 16] with scales, times each vector. */
+  /** A stored matrix times each vector: int4 [rows, blocks, 16] with scales, or what is small, fp16 [columns, rows]. */
   async times(name: string, vectors: readonly Float64Array[]): Promise<Float64Array[]> {
-    const packed = await this.#weights.bytes(`${name}:int4`);
-    const scales = new Float32Array((await this.#weights.bytes(`${name}:scales`)).buffer);
-    const [rows = 0, blocks = 0] = this.#weights.dims(`${name}:int4`);
-    const columns = vectors[0]?.length ?? 0;
-    const row = new Float64Array(blocks * 32);
+    const { rows, row } = this.#weights.has(`${name}:int4`) ? await this.#int4(name) : await this.#transposed(name);
     const results = vectors.map(() => new Float64Array(rows));
     for (let r = 0; r < rows; r++) {
-      for (let b = 0; b < blocks; b++) {
-        const at = r * blocks + b;
-        const scale = scales[at] ?? NaN;
-        for (let i = 0; i < 16; i++) {
-          const byte = packed[at * 16 + i] ?? 0;
-          row[b * 32 + 2 * i] = ((byte & 15) - 8) * scale;
-          row[b * 32 + 2 * i + 1] = ((byte >> 4) - 8) * scale;
-        }
-      }
+      const weights = row(r);
       for (const [index, x] of vectors.entries()) {
         let sum = 0;
-        for (let i = 0; i < columns; i++) sum += (row[i] as number) * (x[i] as number);
+        for (let i = 0; i < x.length; i++) sum += (weights[i] as number) * (x[i] as number);
         (results[index] as Float64Array)[r] = sum;
       }
     }
     return results;
+  }
+
+  async #int4(name: string): Promise<Rows> {
+    const packed = await this.#weights.bytes(`${name}:int4`);
+    const scales = new Float32Array((await this.#weights.bytes(`${name}:scales`)).buffer);
+    const [rows = 0, blocks = 0] = this.#weights.dims(`${name}:int4`);
+    const row = new Float64Array(blocks * 32);
+    return {
+      rows,
+      row(r) {
+        for (let b = 0; b < blocks; b++) {
+          const at = r * blocks + b;
+          const scale = scales[at] ?? NaN;
+          for (let i = 0; i < 16; i++) {
+            const byte = packed[at * 16 + i] ?? 0;
+            row[b * 32 + 2 * i] = ((byte & 15) - 8) * scale;
+            row[b * 32 + 2 * i + 1] = ((byte >> 4) - 8) * scale;
+          }
+        }
+        return row;
+      },
+    };
+  }
+
+  async #transposed(name: string): Promise<Rows> {
+    const values = await this.half(`${name}:transposed`);
+    const [columns = 0, rows = 0] = this.#weights.dims(`${name}:transposed:half`);
+    const row = new Float64Array(columns);
+    return { rows, row: (r) => row.map((_, column) => values[column * rows + r] ?? NaN) };
   }
 
   async norm(name: string, vectors: readonly Float64Array[], epsilon: number): Promise<Float64Array[]> {

@@ -31,6 +31,10 @@ export class StoredWeights {
     return new StoredWeights(folder, initializers);
   }
 
+  has(name: string): boolean {
+    return this.#initializers.has(name);
+  }
+
   dims(name: string): readonly number[] {
     return this.#find(name).dims;
   }

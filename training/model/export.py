@@ -45,8 +45,10 @@ def shard_of(name: str) -> str:
 
 def stored(value, before):
     """fp16, of which what was not trained stays as it was, to the bit, and the rest has the 8 bits of precision of bf16, as
-    published weights have: that is a fifth less for the repository to keep."""
-    rounded = value.half().bfloat16().half()
+    published weights have: that is a fifth less for the repository to keep. Numbers that fp16 holds are meant so
+    (rounded_head.py)."""
+    exact = torch.equal(value.half().float(), value)
+    rounded = value.half() if exact else value.half().bfloat16().half()
     if before is None or before.shape != value.shape:
         return rounded.contiguous()
     return torch.where(value.half() == before.half(), before.half(), rounded).contiguous()

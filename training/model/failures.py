@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=960)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--temperature", type=float, default=0.9, help="above the default, for more that is wrong")
+    parser.add_argument("--steps", type=int, default=64)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=pathlib.Path, default=HERE.parent / "runs/failures.pt")
     options = parser.parse_args()
@@ -52,7 +53,7 @@ def main() -> None:
         options.n -= count
         asked = [tasks.prompted(rng) for _ in range(count)]
         with torch.autocast("cpu", torch.bfloat16):
-            ids = draw(model, draws, [caption for _, caption, _ in asked], 64, 0.5, options.temperature, seed=int(rng.integers(1 << 31)))
+            ids = draw(model, draws, [caption for _, caption, _ in asked], options.steps, 0.5, options.temperature, seed=int(rng.integers(1 << 31)))
         with torch.no_grad():
             pixels = torch.cat([vq.decode(part) for part in ids.split(8)])
         pictures = (pixels.clamp(0, 1) * 255).byte().permute(0, 2, 3, 1).contiguous().numpy()

@@ -15,6 +15,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from data import Draws  # noqa: E402
 from folder import load_weights, open_folder  # noqa: E402
+from four_bits import in_four_bits  # noqa: E402
 from picture_fixture import logits as picture_logits  # noqa: E402
 from records import IMAGE_TOKENS, Records  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
@@ -82,6 +83,16 @@ def pictured(network, tokenizer, picture, source) -> dict:
     return out
 
 
+def drawn(network, cache, bias, lengths, ids, positions):
+    """Logits at `positions` of the grid `ids` [16, 16] for both rows of the prompt, of each 16th code: [2, positions, codes]."""
+    y, x = positions // 16, positions % 16
+    tokens = network.gen_tokens(ids.expand(2, -1, -1), network.gen_embedding[0].weight)
+    state = network.gen(tokens, cache, bias, lengths, 1)
+    cell = torch.cat([y // 2 * 8 + x // 2 + 64 * r for r in (0, 1)])
+    logits = network.heads(state, cell, (y % 2 * 2 + x % 2).repeat(2), network.gen_predictor[2].weight)
+    return logits.view(2, len(positions), -1)[..., ::EVERY].contiguous()
+
+
 @torch.no_grad()
 def main() -> None:
     torch.set_num_threads(1)
@@ -95,7 +106,7 @@ def main() -> None:
     out["prompt/ids"] = rows.int()
     for layer, (k, v) in enumerate(cache):  # [rows, heads, tokens, head]
         out[f"prompt/key_{layer}"], out[f"prompt/value_{layer}"] = k.contiguous(), v.contiguous()
-    table, head = network.gen_embedding[0].weight, network.gen_predictor[2].weight
+    table = network.gen_embedding[0].weight
     pick = torch.tensor([0, 5, 8, 900, 1599, 1600, 3333, config["vq_codes"] - 1, network.mask])
     out["fold/rows"], out["fold/corners"] = pick.int(), network.corner_tables(table[pick]).contiguous()
     scenes = [draws.world.prompt_and_maker(rng, kind)[1]() for kind in KINDS]
@@ -105,12 +116,11 @@ def main() -> None:
         ids[torch.from_numpy(rng.random((16, 16)) < share)] = network.mask
         masked = (ids.flatten() == network.mask).nonzero().flatten()
         positions = masked[torch.from_numpy(rng.permutation(len(masked))[:7])].sort().values
-        y, x = positions // 16, positions % 16
-        state = network.gen(network.gen_tokens(ids.expand(2, -1, -1), table), cache, bias, lengths, 1)
-        cell = torch.cat([y // 2 * 8 + x // 2 + 64 * r for r in (0, 1)])
-        logits = network.heads(state, cell, (y % 2 * 2 + x % 2).repeat(2), head).view(2, len(positions), -1)
         out[f"draw_{name}/ids"], out[f"draw_{name}/positions"] = ids.int(), positions.int()
-        out[f"draw_{name}/logits"] = logits[..., ::EVERY].contiguous()
+        out[f"draw_{name}/logits"] = drawn(network, cache, bias, lengths, ids, positions)
+        if name == "half":
+            with in_four_bits(network):
+                out["rounded/logits"] = drawn(network, *network.prompt(rows, lengths), lengths, ids, positions)
     for i in (2, 5):
         pixels = vq.decode(torch.from_numpy(grids[i])[None])[0]
         out[f"decode_{i}/ids"] = torch.from_numpy(grids[i]).int()

@@ -9,6 +9,7 @@ from tokenizers import Tokenizer
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "training" / part) for part in ("world", "tokenizer")]
+from composed import composed  # noqa: E402
 from config import CONFIG, PINPOINTS, VISION  # noqa: E402
 from data import extents, layout  # noqa: E402
 from kinship import KINSHIP, kinship  # noqa: E402
@@ -19,7 +20,7 @@ from tasks import Tasks  # noqa: E402
 from verdicts import judged  # noqa: E402
 import templates  # noqa: E402
 
-SHARES = {"answer": 0.29, "find": 0.26, "plan": 0.3, "judge": 0.15}
+SHARES = {"answer": 0.15, "find": 0.2, "plan": 0.4, "judge": 0.25}
 SIZES = {"answer": 48, "find": 40, "plan": 32, "judge": 40}
 VIEWS = 8  # pictures beside those that are asked about: the tower learns from what they show too
 IMAGE_TOKENS = LOOK + LOOK + VISION["image_size"] // VISION["patch_size"] // 2  # base view, tile, newlines
@@ -55,6 +56,7 @@ class Records:
         parts = []
         if task == "plan":
             _, caption, scene = self.tasks.prompted(rng)
+            scene = composed(rng, self.world, caption, scene)
             micro = "" if rng.random() < 0.3 else templates.micro_string(self.world.canvas)
             boxes = [(self.tasks.phrase(t), (t.x, t.y, t.x + t.size, t.y + t.size)) for t in scene.things]
             text, picture, things = templates.chat(templates.plan_request(caption, micro)), None, None

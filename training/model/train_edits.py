@@ -18,6 +18,7 @@ import torch  # noqa: E402
 from copying import write_copies  # noqa: E402
 from data import Draws  # noqa: E402
 from four_bits import in_four_bits  # noqa: E402
+from kept_looks import take_looks  # noqa: E402
 from picture_data import PictureDraws  # noqa: E402
 from records import Records  # noqa: E402
 from seeing import Seeing  # noqa: E402
@@ -36,12 +37,12 @@ def own_words():
 
 
 def main() -> None:
-    parser = drawing_options(minutes=75, rate=1e-3, out="edits", init=HERE.parent / "runs/looks/checkpoint.pt")
+    parser = drawing_options(minutes=75, rate=1e-3, out="edits", init=HERE.parents[1] / "models/scenes")
     parser.add_argument("--edits", type=float, default=0.5, help="share of the batches that are edits")
     parser.add_argument("--feedback", type=float, default=0.15, help="share of the batches that draw after feedback; what is left draws")
     parser.add_argument("--planned", type=float, default=0.2, help="share of the batches that have plans")
     parser.add_argument("--sourceless", type=float, default=0.2, help="share of the edits without the source's ids")
-    parser.add_argument("--looks", type=float, default=1, help="how much places and looks count (copying.py); 0 for drawing alone")
+    parser.add_argument("--looks", type=float, default=1, help="how much places and looks count (copying.py)")
     parser.add_argument("--int4", type=float, default=0.5, help="share of the batches that run on weights as int4 rounds them")
     parser.add_argument("--copies", type=float, default=0.5, help="how loud the values of the copying heads are written at the start (1: as what they copy; 0: not at all)")
     parser.add_argument("--copier-rate", type=float, default=1e-3, help="Muon, for these values; as loud as they are")
@@ -70,6 +71,7 @@ def main() -> None:
     if not stage.resume(device):
         stage.start(options.init, device)
         if options.copies:
+            take_looks(model)
             write_copies(model.net, model.layers(draws.batch(0, options.prompts, 1)), options.copies)
     stage.begin()
     sums = {}

@@ -2,10 +2,11 @@
 """Trains drawing on weights as int4 conversions have them: `train_rounded.py --minutes 40`. Checkpoints by time to
 training/runs/rounded; running it again resumes.
 
-Objective (facts 8): that of train_draw.py on rounded weights in most of the batches, with gradients applied to the exact
-ones; what is asked is mixed from the data and from what the weights it started from say (unrounded), whose errors are those
-of rounding alone. Meanwhile the weights are drawn to the values they are rounded to, more so towards the end, so that
-running averages do not end between two of them. Trained is the generation branch alone (teams.picture_teams).
+First the head over the codes is rounded for good (rounded_head.py). Objective (facts 8): that of train_draw.py on rounded
+weights in most of the batches, with gradients applied to the exact ones; what is asked is mixed from the data and from what
+the weights it started from say (unrounded, their own head), whose errors are those of rounding alone. Meanwhile the weights
+are drawn to the values they are rounded to, more so towards the end, so that running averages do not end between two of
+them. Trained is the generation branch alone (teams.picture_teams).
 """
 import pathlib
 import sys
@@ -18,11 +19,14 @@ import torch  # noqa: E402
 from config import CONFIG  # noqa: E402
 from data import Draws  # noqa: E402
 from four_bits import in_four_bits  # noqa: E402
+from rounded_head import round_head  # noqa: E402
 from seeing import Seeing  # noqa: E402
 from stage import Stage, add, begun, gradients  # noqa: E402
 from teams import picture_teams  # noqa: E402
 from train_draw import add_codes, drawing_options  # noqa: E402
 from trainee import compile_gen  # noqa: E402
+
+SEEN = 10  # batches whose states the head is rounded for
 
 
 def main() -> None:
@@ -36,6 +40,11 @@ def main() -> None:
     draws = Draws(options.seed)
     draws.shares = np.array(options.shares)
     torch.set_default_device(device)
+
+    def batch(step):
+        b = draws.batch(step, options.prompts, options.group, planned=options.planned, blank=options.blank, dropped=options.dropped)
+        return {k: v.to(device) if torch.is_tensor(v) else v for k, v in b.items()}
+
     codebook = torch.from_numpy(draws.table.codebook).to(device)
     model, teacher = (Seeing(codebook, options.bf16) for _ in range(2))
     teacher.take(options.init)
@@ -48,11 +57,11 @@ def main() -> None:
     stage = Stage(model, {name: teams[name] for name in ("picture", "copiers")}, options)
     if not stage.resume(device):
         stage.start(options.init, device)
+        round_head(model, [batch(2 ** 24 + i) for i in range(SEEN)])
     stage.begin()
     sums, before = {}, stage.progress()
     while stage.due():
-        b = draws.batch(stage.step, options.prompts, options.group, planned=options.planned, blank=options.blank, dropped=options.dropped)
-        b = {k: v.to(device) if torch.is_tensor(v) else v for k, v in b.items()}
+        b = batch(stage.step)
         lesson = teacher.lesson(b, options.group)
         now = stage.progress()
         pull, before = options.settle * (now ** 3 - before ** 3), now

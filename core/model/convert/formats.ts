@@ -4,17 +4,19 @@
  * @module
  */
 import type { WeightFormat } from "../../../kernels/onnx/quantize.ts";
-import { VQ_PREFIX } from "../layout.ts";
 import type { TensorSource } from "../weights.ts";
 import type { Dtype } from "./manifest.ts";
 import { evenedUnits } from "./evened_units.ts";
 
-const VISION = ["model.vision_tower.", "model.vision_resampler.", "model.mm_projector.", "model.image_newline"];
+/** Linear maps of the layers, and the two heads over ids: nearly all that there is, and what each step reads. */
+const LARGE = /^model\.(transformer\.(blocks\.|ff_out\.)|gen_predictor\.2\.)/;
 
-/** fp16 throughout, or int4 for the linear maps of both branches and of the heads. */
+/**
+ * fp16 throughout, or int4 for the large. The maps between VQ ids and tokens are small, and every logit depends on them: they
+ * stay fp16, convolutions among them.
+ */
 export function formatOf(name: string, dtype: Dtype): WeightFormat {
-  const small = name.startsWith(VQ_PREFIX) || VISION.some((prefix) => name.startsWith(prefix));
-  return dtype === "int4" && !small ? "int4" : "float16";
+  return dtype === "int4" && LARGE.test(name) ? "int4" : "float16";
 }
 
 /** The same model for graphs that store its weights as `dtype`. */

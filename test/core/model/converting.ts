@@ -29,7 +29,7 @@ export class Converting {
 
   run(
     dtype: Dtype,
-    parts = ALL,
+    parts: readonly ConvertedPart[] = ALL,
     source: ConvertSource = smallSource(),
     more: { fileLimit?: number; signal?: AbortSignal; onProgress?: (what: string) => void } = {},
   ): Promise<Manifest> {
