@@ -78,8 +78,9 @@ describeWebGpu("small weight formats on the resident loop", () => {
   });
 
   // fp16 multiplies and sums in fp16: 1.1e-2 of the range measured on these weights, whose logits are small and have no
-  // structure, so a quarter of the positions is undecided. int4 products are fp32: 1.2e-6.
-  test.each([["fp16", 2e-2], ["int4", 1e-4]] as const)("%s draws what the CPU draws", async (dtype, tolerance) => {
+  // structure, so a quarter of the positions is undecided. int4 products are fp32 (1.2e-6 where all was int4), but what is
+  // small stays fp16 beside them, and multiplies so: 5.6e-3.
+  test.each([["fp16", 2e-2], ["int4", 1e-2]] as const)("%s draws what the CPU draws", async (dtype, tolerance) => {
     const [gpuEngine, cpuEngine] = engines;
     if (gpuEngine === undefined || cpuEngine === undefined) throw new Error("no engines");
     const folder = `${root}/${dtype}`;
